@@ -1,0 +1,403 @@
+package wire
+
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
+
+// The binary form: one msgpack array [op, field, field, ...] in the table's
+// order. Absent fields are nil; absent fields at the end may be left out. A
+// reader skips elements beyond those it knows, so later versions may append
+// fields. See https://github.com/msgpack/msgpack/blob/master/spec.md.
+//
+// The decoder is bounds-first: a declared length is compared with the bytes
+// that are there and with the field's own limit before anything else happens.
+// It never allocates and never recurses.
+
+// msgpack type bytes that the protocol uses.
+const (
+	mpNil     = 0xc0
+	mpFalse   = 0xc2
+	mpTrue    = 0xc3
+	mpBin8    = 0xc4
+	mpBin16   = 0xc5
+	mpBin32   = 0xc6
+	mpUint8   = 0xcc
+	mpUint16  = 0xcd
+	mpUint32  = 0xce
+	mpUint64  = 0xcf
+	mpStr8    = 0xd9
+	mpStr16   = 0xda
+	mpStr32   = 0xdb
+	mpArray16 = 0xdc
+)
+
+// AppendMsgpack appends the binary form of f to b. It panics when f.Op is not
+// in the table: that is a bug of the caller, never input.
+func AppendMsgpack(b []byte, f *Frame) []byte {
+	spec := Spec(f.Op)
+	n := len(spec.Fields)
+	for n > 0 && !spec.Fields[n-1].Required && f.absent(&spec.Fields[n-1]) {
+		n--
+	}
+	b = append(b, 0x90|byte(n+1), byte(f.Op))
+	for i := range spec.Fields[:n] {
+		b = f.appendField(b, &spec.Fields[i])
+	}
+	return b
+}
+
+// absent reports whether the field holds its zero value.
+func (f *Frame) absent(fd *Field) bool {
+	switch fd.Type {
+	case TypeText, TypeID, TypeBytes:
+		return len(*f.view(fd.member)) == 0
+	case TypeChat:
+		return f.Chat.IsZero()
+	case TypeLimits:
+		return f.Limits == Limits{}
+	}
+	_, present := f.num(fd.member)
+	return !present
+}
+
+func (f *Frame) appendField(b []byte, fd *Field) []byte {
+	if !fd.Required && f.absent(fd) {
+		return append(b, mpNil)
+	}
+	switch fd.Type {
+	case TypeText, TypeID:
+		return appendStr(b, *f.view(fd.member))
+	case TypeBytes:
+		return appendBin(b, *f.view(fd.member))
+	case TypeChat:
+		return append(append(b, mpBin8, byte(len(f.Chat))), f.Chat[:]...)
+	case TypeLimits:
+		b = appendUint(append(b, 0x93), uint64(f.Limits.Content))
+		b = appendUint(b, uint64(f.Limits.Frame))
+		return appendUint(b, uint64(f.Limits.InFlight))
+	case TypeBool:
+		if f.Retryable {
+			return append(b, mpTrue)
+		}
+		return append(b, mpFalse)
+	}
+	v, _ := f.num(fd.member)
+	return appendUint(b, v)
+}
+
+func appendUint(b []byte, v uint64) []byte {
+	switch {
+	case v < 0x80:
+		return append(b, byte(v))
+	case v < 1<<8:
+		return append(b, mpUint8, byte(v))
+	case v < 1<<16:
+		return binary.BigEndian.AppendUint16(append(b, mpUint16), uint16(v))
+	case v < 1<<32:
+		return binary.BigEndian.AppendUint32(append(b, mpUint32), uint32(v))
+	}
+	return binary.BigEndian.AppendUint64(append(b, mpUint64), v)
+}
+
+func appendStr(b, s []byte) []byte {
+	switch {
+	case len(s) < 32:
+		b = append(b, 0xa0|byte(len(s)))
+	case len(s) < 1<<8:
+		b = append(b, mpStr8, byte(len(s)))
+	default:
+		b = binary.BigEndian.AppendUint16(append(b, mpStr16), uint16(len(s)))
+	}
+	return append(b, s...)
+}
+
+func appendBin(b, s []byte) []byte {
+	switch {
+	case len(s) < 1<<8:
+		b = append(b, mpBin8, byte(len(s)))
+	case len(s) < 1<<16:
+		b = binary.BigEndian.AppendUint16(append(b, mpBin16), uint16(len(s)))
+	default:
+		b = binary.BigEndian.AppendUint32(append(b, mpBin32), uint32(len(s)))
+	}
+	return append(b, s...)
+}
+
+// DecodeMsgpack reads the binary form in b into f, which it overwrites. The
+// views in f alias b. The error is a DecodeError with code CodeBadFrame,
+// CodeUnknownOp or CodeBadField; f.Op is set when it was readable. Bytes after
+// the array are CodeBadFrame.
+func DecodeMsgpack(b []byte, f *Frame) error {
+	*f = Frame{}
+	r := reader{b: b}
+	n, ok := r.arrayLen()
+	if !ok || n == 0 || n > MaxFields {
+		return DecodeError{Code: CodeBadFrame}
+	}
+	op, ok := r.uint()
+	if !ok {
+		return DecodeError{Code: CodeBadFrame}
+	}
+	var spec *OpSpec
+	if op <= 0xff {
+		spec = Spec(Op(op))
+	}
+	if spec == nil {
+		return DecodeError{Code: CodeUnknownOp}
+	}
+	f.Op = spec.Op
+	if err := f.readFields(&r, spec, n-1); err != nil {
+		return err
+	}
+	for i := len(spec.Fields); i < n-1; i++ {
+		if !r.skip() {
+			return DecodeError{Code: CodeBadFrame, Op: spec.Op}
+		}
+	}
+	if len(r.b) != 0 {
+		return DecodeError{Code: CodeBadFrame, Op: spec.Op}
+	}
+	return nil
+}
+
+func (f *Frame) readFields(r *reader, spec *OpSpec, n int) error {
+	for i := range spec.Fields {
+		fd := &spec.Fields[i]
+		if i >= n || r.skipNil() {
+			if fd.Required {
+				return DecodeError{Code: CodeBadField, Op: spec.Op, Field: fd.Name}
+			}
+			continue
+		}
+		if !f.readField(r, fd) {
+			return DecodeError{Code: CodeBadField, Op: spec.Op, Field: fd.Name}
+		}
+	}
+	return nil
+}
+
+func (f *Frame) readField(r *reader, fd *Field) bool {
+	switch fd.Type {
+	case TypeText, TypeID, TypeBytes:
+		s, ok := r.bytes(fd.Type == TypeBytes)
+		if !ok || !fd.holds(s) {
+			return false
+		}
+		*f.view(fd.member) = s
+		return true
+	case TypeChat:
+		s, ok := r.bytes(true)
+		if !ok || len(s) != len(f.Chat) || !ChatKind(s[0]).known() {
+			return false
+		}
+		f.Chat = ChatID(s)
+		return true
+	case TypeLimits:
+		return f.readLimits(r)
+	case TypeBool:
+		v, ok := r.bool()
+		f.Retryable = v
+		return ok
+	}
+	v, ok := r.uint()
+	if !ok || v > fd.maxNum() {
+		return false
+	}
+	f.setNum(fd.member, v)
+	return true
+}
+
+// holds reports whether s may be the value of fd.
+func (fd *Field) holds(s []byte) bool {
+	if uint64(len(s)) > fd.Max || fd.Required && len(s) == 0 {
+		return false
+	}
+	switch fd.Type {
+	case TypeID:
+		return ValidID(s)
+	case TypeText:
+		return utf8.Valid(s)
+	}
+	return true
+}
+
+// maxNum returns the greatest number fd may hold.
+func (fd *Field) maxNum() uint64 {
+	switch fd.Type {
+	case TypeStatus:
+		return uint64(StatusFailed)
+	case TypeTyping:
+		return uint64(TypingStop)
+	}
+	return fd.Max
+}
+
+func (f *Frame) readLimits(r *reader) bool {
+	n, ok := r.arrayLen()
+	if !ok || n != 3 {
+		return false
+	}
+	for _, p := range [...]*uint32{&f.Limits.Content, &f.Limits.Frame, &f.Limits.InFlight} {
+		v, ok := r.uint()
+		if !ok || v > 1<<32-1 {
+			return false
+		}
+		*p = uint32(v)
+	}
+	return true
+}
+
+// reader consumes msgpack from the front of b. A false from any method leaves
+// it in an undefined place; the frame is then refused as a whole.
+type reader struct{ b []byte }
+
+// take returns the next n bytes if they are there.
+func (r *reader) take(n uint64) ([]byte, bool) {
+	if n > uint64(len(r.b)) {
+		return nil, false
+	}
+	s := r.b[:n:n]
+	r.b = r.b[n:]
+	return s, true
+}
+
+// be reads an n-byte big-endian number.
+func (r *reader) be(n uint64) (uint64, bool) {
+	s, ok := r.take(n)
+	var v uint64
+	for _, c := range s {
+		v = v<<8 | uint64(c)
+	}
+	return v, ok
+}
+
+func (r *reader) lead() (byte, bool) {
+	s, ok := r.take(1)
+	if !ok {
+		return 0, false
+	}
+	return s[0], true
+}
+
+func (r *reader) skipNil() bool {
+	if len(r.b) > 0 && r.b[0] == mpNil {
+		r.b = r.b[1:]
+		return true
+	}
+	return false
+}
+
+func (r *reader) arrayLen() (int, bool) {
+	c, ok := r.lead()
+	switch {
+	case ok && c&0xf0 == 0x90:
+		return int(c & 0x0f), true
+	case ok && c == mpArray16:
+		n, ok := r.be(2)
+		return int(n), ok
+	}
+	return 0, false
+}
+
+func (r *reader) uint() (uint64, bool) {
+	c, ok := r.lead()
+	switch {
+	case !ok:
+		return 0, false
+	case c < 0x80:
+		return uint64(c), true
+	case c >= mpUint8 && c <= mpUint64:
+		return r.be(1 << (c - mpUint8))
+	}
+	return 0, false
+}
+
+func (r *reader) bool() (v, ok bool) {
+	c, ok := r.lead()
+	return c == mpTrue, ok && (c == mpTrue || c == mpFalse)
+}
+
+// bytes reads a str or a bin, as bin says. Both are accepted for a bin field,
+// because libraries for some languages write strings for either.
+func (r *reader) bytes(bin bool) ([]byte, bool) {
+	c, ok := r.lead()
+	if !ok {
+		return nil, false
+	}
+	var n uint64
+	switch {
+	case c&0xe0 == 0xa0:
+		n = uint64(c & 0x1f)
+	case c >= mpStr8 && c <= mpStr32:
+		n, ok = r.be(1 << (c - mpStr8))
+	case bin && c >= mpBin8 && c <= mpBin32:
+		n, ok = r.be(1 << (c - mpBin8))
+	default:
+		return nil, false
+	}
+	if !ok {
+		return nil, false
+	}
+	return r.take(n)
+}
+
+// skip passes over one element of any type. It counts what is still to be
+// read instead of recursing, so nesting costs a number and no stack; every
+// element takes at least one byte, so the count ends with the input.
+func (r *reader) skip() bool {
+	for left := uint64(1); left > 0; left-- {
+		c, ok := r.lead()
+		if !ok {
+			return false
+		}
+		elems, ok := r.skipBody(c)
+		if !ok || elems > uint64(len(r.b)) {
+			return false
+		}
+		left += elems
+	}
+	return true
+}
+
+// skipBody passes over the rest of an element that starts with c and returns
+// how many elements follow inside it.
+func (r *reader) skipBody(c byte) (elems uint64, ok bool) {
+	var body uint64
+	switch {
+	case c < 0x80 || c >= 0xe0 || c == mpNil || c == mpFalse || c == mpTrue:
+		return 0, true
+	case c&0xf0 == 0x80: // fixmap
+		return 2 * uint64(c&0x0f), true
+	case c&0xf0 == 0x90: // fixarray
+		return uint64(c & 0x0f), true
+	case c&0xe0 == 0xa0: // fixstr
+		body, ok = uint64(c&0x1f), true
+	case c >= mpBin8 && c <= mpBin32:
+		body, ok = r.be(1 << (c - mpBin8))
+	case c >= 0xc7 && c <= 0xc9: // ext: length, then one byte of type
+		body, ok = r.be(1 << (c - 0xc7))
+		body++
+	case c == 0xca || c == 0xcb: // float32, float64
+		body, ok = 4<<(c-0xca), true
+	case c >= mpUint8 && c <= mpUint64:
+		body, ok = 1<<(c-mpUint8), true
+	case c >= 0xd0 && c <= 0xd3: // int
+		body, ok = 1<<(c-0xd0), true
+	case c >= 0xd4 && c <= 0xd8: // fixext: one byte of type
+		body, ok = 1+1<<(c-0xd4), true
+	case c >= mpStr8 && c <= mpStr32:
+		body, ok = r.be(1 << (c - mpStr8))
+	case c == mpArray16 || c == 0xdd:
+		elems, ok = r.be(2 << (c - mpArray16))
+		return elems, ok
+	case c == 0xde || c == 0xdf: // map
+		elems, ok = r.be(2 << (c - 0xde))
+		return 2 * elems, ok
+	}
+	if !ok {
+		return 0, false
+	}
+	_, ok = r.take(body)
+	return 0, ok
+}
