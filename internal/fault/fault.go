@@ -1,0 +1,201 @@
+// Package fault numbers what can go wrong on the command line. It continues
+// the table of wire.Codes: 1xxx are errors a server answers, 3xxx are errors
+// of the program itself. Numbers are append-only; a retired one stays
+// reserved.
+//
+// Every command ends in one line on standard error,
+//
+//	godwit: E3001: the address is taken: 127.0.0.1:8080; stop the other program, or choose ...
+//
+// and in an exit code from the table in exit.go. The package holds immutable
+// tables and values; it never prints and never exits.
+package fault
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/godwit-im/godwit/wire"
+)
+
+// Code numbers an error of the command line, from 3001.
+type Code uint16
+
+// The codes. Append-only.
+const (
+	PortTaken       Code = 3001
+	DataInUse       Code = 3002
+	DataTooNew      Code = 3003
+	BadKey          Code = 3004
+	BadValue        Code = 3005
+	DevAuthExposed  Code = 3006
+	Unreachable     Code = 3007
+	DataNotWritable Code = 3008
+	NoAuthKey       Code = 3009
+	Interrupted     Code = 3010
+	Usage           Code = 3011
+	BadConfigFile   Code = 3012
+	BadAddress      Code = 3013
+	BadKeyFile      Code = 3014
+	NoDevSignIn     Code = 3015
+	TimedOut        Code = 3016
+	StopTooSlow     Code = 3017
+	UnknownCode     Code = 3018
+	FailIfHeld      Code = 3019
+	DataBroken      Code = 3020
+	StartFailed     Code = 3021
+	NotGodwit       Code = 3022
+	TooFewFiles     Code = 3023
+	Unexpected      Code = 3999
+)
+
+// Spec is the table's row for one code.
+type Spec struct {
+	Code Code
+	Name string // for `godwit explain NAME`
+	Exit int    // exit code of the process
+	Text string // what is wrong
+	Do   string // what to do about it
+	More string // what else helps, for `godwit explain`
+}
+
+// Codes is the table, ordered by code. It is immutable.
+var Codes = [...]Spec{
+	{PortTaken, "port_taken", ExitBind, "the address is taken",
+		"stop the program that holds it, or choose another address with --listen or --admin",
+		"Find the holder with `ss -ltnp`. Port 0 lets the system choose a free one; the start-up lines then show it."},
+	{DataInUse, "data_in_use", ExitData, "another godwit uses the data directory",
+		"stop that process, or give this one a directory of its own with --data",
+		"The directory holds a file LOCK with the process id of its owner. The lock ends with the process, even after kill -9: there is never a need to remove the file."},
+	{DataTooNew, "data_too_new", ExitData, "the data directory was written by a newer version",
+		"start the newer version again, or restore a backup into another directory",
+		"The file VERSION in the directory holds the number of its format. An older program does not touch what it cannot read."},
+	{BadKey, "bad_key", ExitConfig, "unknown setting",
+		"correct the name, or remove it",
+		"Settings have one name as a flag (--max-connections), as an environment variable (GODWIT_MAX_CONNECTIONS) and in the TOML file (max_connections)."},
+	{BadValue, "bad_value", ExitConfig, "a setting has a value that does not fit",
+		"correct the value",
+		"`godwit serve --help` shows every setting with its form and default."},
+	{DevAuthExposed, "dev_auth_exposed", ExitConfig, "development sign-in would be open to other machines",
+		"configure a key (--auth-public-key, --auth-jwks-url or GODWIT_AUTH_HS256_SECRET), listen on 127.0.0.1, or accept it with --insecure-dev-auth",
+		"Development sign-in gives anybody who can reach the address a token for any name. It is on when no key is configured."},
+	{Unreachable, "unreachable", ExitUnreachable, "cannot reach the server",
+		"start it with `godwit serve`, or name another one with --server URL",
+		"Commands talk to the public address of a server, by default http://127.0.0.1:8080; GODWIT_SERVER changes that."},
+	{DataNotWritable, "data_not_writable", ExitData, "the data directory cannot be written",
+		"correct its owner and mode, or choose another with --data", ""},
+	{NoAuthKey, "no_auth_key", ExitConfig, "there is no key to make a token with",
+		"set GODWIT_AUTH_HS256_SECRET, or name the data directory of a server in development with --data",
+		"`godwit token` signs with the HS256 secret of a server. Tokens for EdDSA, ES256 and RS256 come from your own sign-in service."},
+	{Interrupted, "interrupted", ExitInterrupted, "interrupted",
+		"nothing: it was asked to stop", ""},
+	{Usage, "usage", ExitUsage, "the command line cannot be understood",
+		"see --help", ""},
+	{BadConfigFile, "bad_config_file", ExitConfig, "the configuration file cannot be read",
+		"correct the file, or name another with --config", ""},
+	{BadAddress, "bad_address", ExitBind, "the address cannot be listened on",
+		"use HOST:PORT of this machine", ""},
+	{BadKeyFile, "bad_key_file", ExitConfig, "a key or certificate file cannot be used",
+		"give a PEM file: a public key for --auth-public-key, a certificate chain and its key for --tls-cert and --tls-key", ""},
+	{NoDevSignIn, "no_dev_sign_in", ExitRefused, "the server does not offer development sign-in",
+		"pass --token, or set GODWIT_TOKEN; `godwit token` makes one where the HS256 secret is known", ""},
+	{TimedOut, "timed_out", ExitFailure, "it took longer than allowed",
+		"raise --timeout, or look at the server's log", ""},
+	{StopTooSlow, "stop_too_slow", ExitFailure, "stopping took too long and was cut short",
+		"nothing is lost: what was acknowledged is on disk; look at the log for what hung", ""},
+	{UnknownCode, "unknown_code", ExitUsage, "there is no such error",
+		"run `godwit explain` for all of them", ""},
+	{FailIfHeld, "fail_if_held", ExitFailIf, "a --fail-if condition held",
+		"see the report above for the value", ""},
+	{DataBroken, "data_broken", ExitData, "the data directory cannot be opened",
+		"look at the cause; when a file is damaged, restore a backup into another directory", ""},
+	{StartFailed, "start_failed", ExitFailure, "the server could not start",
+		"look at the cause and at the log", ""},
+	{NotGodwit, "not_godwit", ExitUnreachable, "something else than godwit answers at this address",
+		"check --server: it wants the public address, not the admin one", ""},
+	{TooFewFiles, "too_few_files", ExitConfig, "the process may not open enough files",
+		"raise the limit (`ulimit -n`, LimitNOFILE= in systemd), or lower --max-connections", ""},
+	{Unexpected, "unexpected", ExitFailure, "the command failed",
+		"look at the cause", ""},
+}
+
+// Spec returns the table's row for c, or nil.
+func (c Code) Spec() *Spec {
+	for i := range Codes {
+		if Codes[i].Code == c {
+			return &Codes[i]
+		}
+	}
+	return nil
+}
+
+// Error is a numbered error of the command line.
+type Error struct {
+	Code   Code
+	Detail string // which one: an address, a path, a key
+	Do     string // replaces the table's advice when it can be more exact
+	Err    error  // the cause, may be nil
+}
+
+// New returns an Error whose detail is formatted like fmt.Errorf: %w wraps the
+// cause.
+func New(c Code, format string, args ...any) *Error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Code: c, Detail: err.Error(), Err: errors.Unwrap(err)}
+}
+
+// Advise returns e with advice that fits better than the table's.
+func (e *Error) Advise(format string, args ...any) *Error {
+	e.Do = fmt.Sprintf(format, args...)
+	return e
+}
+
+// Error returns "E3001: what is wrong: detail; what to do".
+func (e *Error) Error() string {
+	s := e.Code.Spec()
+	text := s.Text
+	if e.Detail != "" {
+		text += ": " + e.Detail
+	}
+	do := e.Do
+	if do == "" {
+		do = s.Do
+	}
+	return fmt.Sprintf("E%d: %s; %s", uint16(e.Code), text, do)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is reports two Errors as the same when their codes are, so that
+// errors.Is(err, &fault.Error{Code: c}) asks for a code.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+// Of returns the numbered error inside err, wrapping it as Unexpected when it
+// has none. A wire.Code inside err keeps its own number. Of(nil) is nil.
+func Of(err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *Error
+	var c wire.Code
+	var d wire.DecodeError
+	if errors.As(err, &e) || errors.As(err, &c) || errors.As(err, &d) || numbered(err) {
+		return err
+	}
+	return &Error{Code: Unexpected, Detail: err.Error(), Err: err}
+}
+
+// numbered reports whether err carries a code of the wire table by way of a
+// method, as client.Error does.
+func numbered(err error) bool {
+	var n interface{ WireCode() wire.Code }
+	return errors.As(err, &n)
+}
+
+// Line returns the one line that a command prints for err, without the end of
+// line.
+func Line(err error) string { return "godwit: " + Of(err).Error() }
