@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/godwit-im/godwit/internal/fault"
+)
+
+// commands lists every subcommand. Each constructor takes nothing and shares
+// nothing, so that a test may build the tree as often as it likes.
+func commands() []*cobra.Command {
+	return []*cobra.Command{
+		newExplainCmd(),
+		newVersionCmd(),
+	}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "godwit",
+		Short: "A messaging backend in one binary",
+		Long: "godwit is a self-hosted messaging backend: durable, ordered chat over WebSocket.\n\n" +
+			"Start a server with `godwit serve`, then talk in two terminals:\n\n" +
+			"  godwit chat --as alice --with bob\n  godwit chat --as bob --with alice\n\n" + exitHelp(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage(cmd, "%w", err)
+	})
+	root.AddCommand(commands()...)
+	return root
+}
+
+func exitHelp() string {
+	var b strings.Builder
+	b.WriteString("Exit codes:\n")
+	for _, e := range fault.Exits {
+		fmt.Fprintf(&b, "  %3d  %s\n", e.Exit, e.Text)
+	}
+	return b.String()
+}
+
+// usage returns the error for a command line that cannot be understood.
+func usage(cmd *cobra.Command, format string, args ...any) error {
+	return fault.New(fault.Usage, format, args...).Advise("see `%s --help`", cmd.CommandPath())
+}
+
+// noArgs refuses arguments; for the root command an argument is an unknown
+// subcommand, which gets suggestions.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if cmd.HasParent() {
+		return usage(cmd, "%s takes no argument, but got %q", cmd.CommandPath(), args[0])
+	}
+	err := fault.New(fault.Usage, "there is no command %q", args[0])
+	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+		return err.Advise("did you mean `godwit %s`?", s[0])
+	}
+	return err.Advise("see `godwit --help`")
+}
+
+// atMost refuses more than n arguments.
+func atMost(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > n {
+			return usage(cmd, "%s takes at most %d argument(s), but got %q too", cmd.CommandPath(), n, args[n])
+		}
+		return nil
+	}
+}
