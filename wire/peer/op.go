@@ -17,7 +17,9 @@ const (
 	// for the same cursors was answered: a crash between the two makes the
 	// message be delivered and acknowledged once more, which mends both.
 	OpMark Op = 3
-	// OpBump tells Users' shard that Chat has reached Seq. Body is the
+	// OpBump tells the shard of the users in List that Chat has reached Seq.
+	// User sent that entry, from Device and Session; Peer is the other user of
+	// a direct chat, whichever of the two the bump is for. Body is the
 	// new_message frame to push to live sessions; it is not proposed.
 	OpBump Op = 4
 	// OpTouch tells Users' shard that something else about Chat changed, such
@@ -133,7 +135,7 @@ var specs = [...]spec{
 	OpAppend:      {"append", []field{fReq, fShard, fChat, fSession, fUser, fDevice, fPeer, fClientMsgID, fKind, fReplyTo, fBody}},
 	OpReceipt:     {"receipt", []field{fReq, fShard, fChat, fUser, fDelivered, fRead}},
 	OpMark:        {"mark", []field{fReq, fShard, fUser, fDevice, fChat, fDelivered, fRead}},
-	OpBump:        {"bump", []field{fReq, fShard, fChat, fSeq, fAt, fUser, fPeer, fList, fSession, fBody}},
+	OpBump:        {"bump", []field{fReq, fShard, fChat, fSeq, fAt, fUser, fPeer, fList, fSession, fBody, fDevice}},
 	OpTouch:       {"touch", []field{fReq, fShard, fChat, fAt, fList, fBody}},
 	OpCreateGroup: {"create_group", []field{fReq, fShard, fChat, fUser, fName, fList}},
 	OpFanoutDone:  {"fanout_done", []field{fShard, fChat, fSeq}},
