@@ -1,0 +1,65 @@
+package edge
+
+import (
+	"runtime"
+	"time"
+)
+
+// The numbers of the driver, each with what it buys and what it costs.
+const (
+	// MaxLoops bounds the event loops: a SessionID has eight bits for one.
+	MaxLoops = 1 << loopBits
+
+	// maxHeaderBytes bounds the request line and headers of any request on
+	// the public address; the token alone may have wire.MaxToken.
+	maxHeaderBytes = 16 << 10
+	// maxHeaders bounds how many header values an upgrade may carry. Browsers
+	// send about 20.
+	maxHeaders = 64
+	// headerTimeout is how long a request's headers may take. It frees the
+	// descriptor of a peer that trickles bytes.
+	headerTimeout = 5 * time.Second
+	// requestTimeout bounds reading a REST body and writing an answer.
+	requestTimeout = 15 * time.Second
+	// idleTimeout is how long an HTTP connection is kept for another request.
+	idleTimeout = 15 * time.Second
+
+	// descriptorReserve is what the connection cap leaves for listeners,
+	// links, files and plain HTTP: an eighth of the limit, within these.
+	minDescriptorReserve = 64
+	maxDescriptorReserve = 8192
+
+	// inboxMax bounds the bytes that cores have sent to one loop and it has
+	// not yet handled. When it is full the batch is dropped and counted;
+	// sessions whose pushes were in it are synced again.
+	inboxMax = 64 << 20
+
+	// batchFlush is how long a batch for one core may grow within a turn
+	// before it is sent in the middle of it. 64 KiB is some 400 sends.
+	batchFlush = 64 << 10
+
+	// requestsMax bounds the requests of one loop that cores have not yet
+	// answered. Each costs about 300 bytes while it is out.
+	requestsMax = 1 << 16
+	// requestTimeoutS is how long a core may take before the edge gives up
+	// and answers unavailable. It is longer than a leader election.
+	requestTimeoutS = 10
+
+	// reopenPerTick paces opening sessions again at a new leader: 1,000 every
+	// fine tick and loop are 20,000 a second.
+	reopenPerTick = 1000
+
+	// fineTick runs only while something waits for it: receipts to flush,
+	// requests to repeat, sessions to open again.
+	fineTick = 50 * time.Millisecond
+	// coarseTick is the resolution of heartbeats and time-outs.
+	coarseTick = time.Second
+
+	// readChunk is what one read of a socket takes at most.
+	readChunk = 64 << 10
+
+	// bufferKeep is the largest scratch buffer that a loop keeps between turns.
+	bufferKeep = 256 << 10
+)
+
+func defaultLoops() int { return min(runtime.GOMAXPROCS(0), MaxLoops) }
