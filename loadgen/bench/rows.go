@@ -1,0 +1,226 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/godwit-im/godwit/loadgen/check"
+	"github.com/godwit-im/godwit/loadgen/swarm"
+	"github.com/godwit-im/godwit/loadgen/workload"
+)
+
+// pick returns the short value when the run is a short one.
+func pick[T any](opt *Options, full, short T) T {
+	if opt.Short {
+		return short
+	}
+	return full
+}
+
+// runID makes user names of one run differ from those of another.
+func runID() string { return "b" + strconv.FormatInt(time.Now().UnixNano(), 36) }
+
+// errBroken fails a row whose promises did not hold: its figures mean nothing.
+func errBroken(v *check.Verdict) error {
+	if v.OK() {
+		return nil
+	}
+	return fmt.Errorf("%d promises broken, first: %+v", v.Broken(), v.Violations[0])
+}
+
+// idleBytes opens idle connections and compares the server's heap and stacks,
+// after a collection, with those before.
+func idleBytes(ctx context.Context, opt *Options) (string, map[string]float64, error) {
+	n := pick(opt, 9000, 500)
+	srv, err := startServer(ctx, opt)
+	if err != nil {
+		return "", nil, err
+	}
+	defer srv.close()
+	// A first user, so that what is made once is not counted per connection.
+	first := swarm.New(swarm.Options{URL: srv.ws(), Token: srv.token, Work: workload.Direct{Run: runID(), Size: workload.MinSize}, Idle: 50})
+	defer first.Close()
+	if err := first.Connect(ctx); err != nil {
+		return "", nil, err
+	}
+	heap0, rss0, err := srv.memory(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	s := swarm.New(swarm.Options{URL: srv.ws(), Token: srv.token, Work: workload.Direct{Run: runID(), Size: workload.MinSize}, Idle: n})
+	defer s.Close()
+	start := time.Now()
+	if err := s.Connect(ctx); err != nil {
+		return "", nil, err
+	}
+	took := time.Since(start)
+	heap1, rss1, err := srv.memory(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	heap, rss := (heap1-heap0)/float64(n), (rss1-rss0)/float64(n)
+	value := fmt.Sprintf("%.0f B of heap and stacks (resident %+.0f B), %d connections", heap, rss, n)
+	return value, map[string]float64{"heap_bytes": heap, "resident_bytes": rss, "connections": float64(n), "logins_per_s": float64(n) / took.Seconds()}, nil
+}
+
+// memory returns live heap plus stacks and the resident set after a collection.
+func (s *server) memory(ctx context.Context) (heap, rss float64, err error) {
+	for range 2 { // the second collection frees what finalizers held
+		if _, err := s.get(ctx, "/debug/pprof/heap?gc=1"); err != nil {
+			return 0, 0, err
+		}
+	}
+	for _, name := range []string{"go_memstats_heap_alloc_bytes", "go_memstats_stack_inuse_bytes"} {
+		v, err := s.metric(ctx, name)
+		if err != nil {
+			return 0, 0, err
+		}
+		heap += v
+	}
+	rss, err = s.resident()
+	return heap, rss, err
+}
+
+// measured runs a workload against a fresh server and returns the swarm, the
+// verdict, how long it sent and the server's processor time meanwhile.
+func measured(ctx context.Context, opt *Options, o swarm.Options) (*swarm.Swarm, check.Verdict, time.Duration, time.Duration, error) {
+	srv, err := startServer(ctx, opt)
+	if err != nil {
+		return nil, check.Verdict{}, 0, 0, err
+	}
+	defer srv.close()
+	o.URL, o.Token = srv.ws(), srv.token
+	s := swarm.New(o)
+	defer s.Close()
+	if err := s.Connect(ctx); err != nil {
+		return nil, check.Verdict{}, 0, 0, err
+	}
+	before, err := srv.cpu()
+	if err != nil {
+		return nil, check.Verdict{}, 0, 0, err
+	}
+	took := s.Send(ctx)
+	after, err := srv.cpu()
+	if err != nil {
+		return nil, check.Verdict{}, 0, 0, fmt.Errorf("the server died during the run: %w: %s", err, srv.log.String())
+	}
+	v := s.Check.Finish()
+	return s, v, took, after - before, errBroken(&v)
+}
+
+func closedLoop(ctx context.Context, opt *Options) (string, map[string]float64, error) {
+	s, v, took, cpu, err := measured(ctx, opt, swarm.Options{
+		Work: workload.Direct{Run: runID(), Pairs: 200, Size: 100},
+		For:  pick(opt, 15*time.Second, time.Second), Warmup: pick(opt, 2*time.Second, 0),
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	perMsg := micros(cpu) / float64(v.Acked)
+	rate := float64(v.Acked) / took.Seconds()
+	q := s.Lat.Receive.Quantiles()
+	value := fmt.Sprintf("%.1f µs, %.0f/s (p50 %.1f ms, p99 %.1f ms)", perMsg, rate, q.P50, q.P99)
+	return value, map[string]float64{"cpu_us": perMsg, "per_s": rate, "p50_ms": q.P50, "p99_ms": q.P99}, nil
+}
+
+func openLoop(ctx context.Context, opt *Options, rate float64) (string, map[string]float64, error) {
+	s, v, took, cpu, err := measured(ctx, opt, swarm.Options{
+		Work: workload.Direct{Run: runID(), Pairs: 200, Size: 100, Rate: rate},
+		For:  pick(opt, 15*time.Second, time.Second), Warmup: pick(opt, 3*time.Second, 0),
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	q := s.Lat.Receive.Quantiles()
+	perMsg := micros(cpu) / float64(v.Acked)
+	value := fmt.Sprintf("p50 %.2f, p99 %.2f, p99.9 %.2f ms; %.0f of %.0f/s; %.0f µs/msg", q.P50, q.P99, q.P999, float64(v.Acked)/took.Seconds(), rate, perMsg)
+	return value, map[string]float64{"p50_ms": q.P50, "p99_ms": q.P99, "p999_ms": q.P999, "achieved_per_s": float64(v.Acked) / took.Seconds(), "cpu_us": perMsg}, nil
+}
+
+// diskBytes sends many messages, has the server compact its store and adds up
+// the files: Raft log, message log, dedupe and inbox.
+func diskBytes(ctx context.Context, opt *Options) (string, map[string]float64, error) {
+	srv, err := startServer(ctx, opt)
+	if err != nil {
+		return "", nil, err
+	}
+	defer srv.close()
+	s := swarm.New(swarm.Options{URL: srv.ws(), Token: srv.token,
+		Work: workload.Direct{Run: runID(), Pairs: 200, Size: 124},
+		For:  pick(opt, 20*time.Second, time.Second)})
+	defer s.Close()
+	if err := s.Connect(ctx); err != nil {
+		return "", nil, err
+	}
+	s.Send(ctx)
+	v := s.Check.Finish()
+	if err := errBroken(&v); err != nil {
+		return "", nil, err
+	}
+	if _, err := srv.do(ctx, "POST", "http://"+srv.admin+"/debug/compact", nil); err != nil {
+		return "", nil, err
+	}
+	data := filepath.Join(srv.dir, "data")
+	total, err := diskUsage(data)
+	if err != nil {
+		return "", nil, err
+	}
+	store, err := diskUsage(filepath.Join(data, "core", "store"))
+	if err != nil {
+		return "", nil, err
+	}
+	perMsg, perStore := float64(total)/float64(v.Acked), float64(store)/float64(v.Acked)
+	value := fmt.Sprintf("%.0f B (store alone %.0f B), %d messages", perMsg, perStore, v.Acked)
+	return value, map[string]float64{"bytes": perMsg, "store_bytes": perStore, "messages": float64(v.Acked)}, nil
+}
+
+// backlog lets 1,000 messages wait for a user and measures from the start of
+// the connection to the last of them, several times.
+func backlog(ctx context.Context, opt *Options) (string, map[string]float64, error) {
+	const messages = 1000
+	srv, err := startServer(ctx, opt)
+	if err != nil {
+		return "", nil, err
+	}
+	defer srv.close()
+	var took []time.Duration
+	for range pick(opt, 9, 2) {
+		d, err := oneBacklog(ctx, srv, messages)
+		if err != nil {
+			return "", nil, err
+		}
+		took = append(took, d)
+	}
+	slices.Sort(took)
+	median, worst := took[len(took)/2], took[len(took)-1]
+	value := fmt.Sprintf("%.0f ms (worst of %d: %.0f ms)", millis(median), len(took), millis(worst))
+	return value, map[string]float64{"median_ms": millis(median), "worst_ms": millis(worst)}, nil
+}
+
+func oneBacklog(ctx context.Context, srv *server, messages int) (time.Duration, error) {
+	const rate = 2000
+	s := swarm.New(swarm.Options{URL: srv.ws(), Token: srv.token, OfflineB: true, MaxUnacked: messages,
+		Work: workload.Direct{Run: runID(), Pairs: 1, Size: 100, Rate: rate, OneWay: true},
+		For:  time.Duration(messages) * time.Second / rate, Settle: 10 * time.Second})
+	defer s.Close()
+	if err := s.Connect(ctx); err != nil {
+		return 0, err
+	}
+	s.SendOnly(ctx)
+	start := time.Now()
+	s.GoOnline()
+	s.Settle(ctx)
+	last := s.LastReceived().Sub(start)
+	v := s.Check.Finish()
+	if err := errBroken(&v); err != nil {
+		return 0, err
+	}
+	if int(v.Seen) != messages {
+		return 0, fmt.Errorf("%d of %d messages arrived", v.Seen, messages)
+	}
+	return last, nil
+}

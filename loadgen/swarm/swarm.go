@@ -1,0 +1,317 @@
+// Package swarm opens many users' connections and drives a workload over them,
+// telling a checker what each user saw and a set of histograms how long it
+// took. It keeps what a careful client keeps (cursor, unacknowledged sends), so
+// a server may be killed in the middle and the verdict must still be clean.
+//
+// Latency is measured from the moment a message was due, not from the moment
+// it could be sent, so a stalled server is charged for every message that had
+// to wait (no coordinated omission).
+//
+// A Swarm is used by one Run at a time. Memory is bounded: per user one read
+// buffer and at most Options.MaxUnacked sends; what finds that full is counted
+// as held back and the run's offered and achieved rates show it.
+package swarm
+
+import (
+	"context"
+	"crypto/tls"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/godwit-im/godwit/loadgen/check"
+	"github.com/godwit-im/godwit/loadgen/workload"
+	"github.com/godwit-im/godwit/wire"
+)
+
+// Options of a run.
+type Options struct {
+	// URL is the WebSocket address, ws:// or wss://.
+	URL string
+	TLS *tls.Config
+	// Token returns the credentials of a user.
+	Token func(context.Context, wire.UserID) (string, error)
+	Work  workload.Direct
+	// For is how long messages are sent; Settle is how long the run then waits
+	// for what is still on its way.
+	For, Settle time.Duration
+	// Warmup is how long at the start nothing is measured.
+	Warmup time.Duration
+	// Idle is how many more users connect and only send heartbeats.
+	Idle int
+	// Connecting bounds concurrent handshakes.
+	Connecting int
+	// MaxUnacked bounds the sends of one user without ack_sent.
+	MaxUnacked int
+	// Offline users do not connect until GoOnline is called: side b of every
+	// pair, for backlog measurements.
+	OfflineB bool
+}
+
+func (o *Options) defaults() {
+	if o.Connecting == 0 {
+		o.Connecting = 64
+	}
+	if o.MaxUnacked == 0 {
+		o.MaxUnacked = 200
+	}
+	if o.Settle == 0 {
+		o.Settle = 15 * time.Second
+	}
+}
+
+// Counters are what a run counts while it goes; read them at any time.
+type Counters struct {
+	Online      atomic.Int64
+	Connects    atomic.Uint64
+	Disconnects atomic.Uint64
+	Sent        atomic.Uint64
+	Resent      atomic.Uint64
+	Acked       atomic.Uint64
+	Received    atomic.Uint64
+	Statuses    atomic.Uint64
+	HeldBack    atomic.Uint64 // due while the user had MaxUnacked sends open
+	Errors      atomic.Uint64 // error frames
+
+	lastReceived atomic.Int64
+}
+
+// Swarm is one run.
+type Swarm struct {
+	opt   Options
+	Count Counters
+	Check *check.Checker
+	Lat   Latency
+	// Errs counts failures by their text, for the report.
+	Errs Causes
+
+	start time.Time
+	pairs []pair
+	idle  []*user
+	users sync.WaitGroup
+	goB   chan struct{} // closed: side b may connect
+	stop  context.CancelFunc
+}
+
+// pair is two users and the state of their turn.
+type pair struct {
+	users [2]*user
+	// turn receives one value per event of the closed loop: an ack or an
+	// arrival of the message that is out.
+	turn chan struct{}
+}
+
+// New prepares a run; nothing is opened before Connect.
+func New(opt Options) *Swarm {
+	opt.defaults()
+	s := &Swarm{opt: opt, pairs: make([]pair, opt.Work.Pairs), goB: make(chan struct{})}
+	s.Check = check.New(&s.opt.Work)
+	for i := range s.pairs {
+		p := &s.pairs[i]
+		p.turn = make(chan struct{}, 4)
+		for side := range p.users {
+			p.users[side] = newUser(s, uint32(i), side)
+		}
+	}
+	for i := range opt.Idle {
+		s.idle = append(s.idle, newIdleUser(s, uint32(i)))
+	}
+	if !opt.OfflineB {
+		close(s.goB)
+	}
+	return s
+}
+
+// Connect opens every connection and returns when all are live, or ctx ends,
+// or the first user fails for a reason that will not pass. The connections
+// live until Close.
+func (s *Swarm) Connect(ctx context.Context) error {
+	s.start = time.Now()
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	gate := make(chan struct{}, s.opt.Connecting)
+	all := s.everybody()
+	for _, u := range all {
+		s.users.Go(func() { u.run(run, gate) })
+	}
+	s.users.Go(func() { s.heartbeats(run, all) })
+	for _, u := range all {
+		if u.side == 1 && s.opt.OfflineB {
+			continue
+		}
+		select {
+		case <-u.live:
+		case err := <-u.fatal:
+			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+func (s *Swarm) everybody() []*user {
+	all := make([]*user, 0, 2*len(s.pairs)+len(s.idle))
+	for i := range s.pairs {
+		all = append(all, s.pairs[i].users[:]...)
+	}
+	return append(all, s.idle...)
+}
+
+// GoOnline lets the side that was held offline connect.
+func (s *Swarm) GoOnline() { close(s.goB) }
+
+// Send runs the workload until Options.For is over or ctx ends, then waits, at
+// most Options.Settle, until everything acknowledged was seen. It returns how
+// long messages were sent.
+func (s *Swarm) Send(ctx context.Context) time.Duration {
+	took := s.SendOnly(ctx)
+	s.Settle(ctx)
+	return took
+}
+
+// SendOnly is Send without the wait; it does wait for the acks.
+func (s *Swarm) SendOnly(ctx context.Context) time.Duration {
+	s.start = time.Now()
+	s.Lat.from.Store(int64(s.opt.Warmup))
+	run, stop := context.WithTimeout(ctx, s.opt.For)
+	defer stop()
+	var pairs sync.WaitGroup
+	for i := range s.pairs {
+		pairs.Go(func() {
+			if s.opt.Work.Rate == 0 {
+				s.closedLoop(run, uint32(i))
+			} else {
+				s.openLoop(run, uint32(i))
+			}
+		})
+	}
+	pairs.Wait()
+	took := time.Since(s.start)
+	s.await(ctx, func() bool { return s.unacked() == 0 })
+	return took
+}
+
+// LastReceived returns when the last first sight of a message was.
+func (s *Swarm) LastReceived() time.Time { return time.Unix(0, s.Count.lastReceived.Load()) }
+
+// Settle waits until nothing is on its way, at most Options.Settle.
+func (s *Swarm) Settle(ctx context.Context) {
+	s.await(ctx, func() bool { return s.unacked() == 0 && s.Check.Pending() == 0 })
+}
+
+// await polls until done, at most Options.Settle.
+func (s *Swarm) await(ctx context.Context, done func() bool) {
+	end := time.NewTimer(s.opt.Settle)
+	defer end.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-end.C:
+			return
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Swarm) unacked() (n int) {
+	for i := range s.pairs {
+		for _, u := range s.pairs[i].users {
+			n += u.unackedLen()
+		}
+	}
+	return n
+}
+
+// Close ends all connections and waits for their goroutines.
+func (s *Swarm) Close() {
+	if s.stop != nil {
+		s.stop()
+	}
+	for _, u := range s.everybody() {
+		u.hangUp()
+	}
+	s.users.Wait()
+}
+
+// openLoop sends each message of a pair when it is due, whatever happened to
+// those before.
+func (s *Swarm) openLoop(ctx context.Context, index uint32) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for k := uint32(0); ; k++ {
+		id := workload.ID{Pair: index, K: k}
+		due := s.opt.Work.Due(id)
+		if due >= s.opt.For {
+			return
+		}
+		timer.Reset(time.Until(s.start.Add(due)))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+		if !s.sendWhenRoom(ctx, id, due) {
+			return
+		}
+	}
+}
+
+// sendWhenRoom sends now, or as soon as the user has room; the wait is part of
+// the message's latency. False when ctx ended first.
+func (s *Swarm) sendWhenRoom(ctx context.Context, id workload.ID, due time.Duration) bool {
+	u := s.pairs[id.Pair].users[s.opt.Work.Side(id)]
+	if u.send(id, due) {
+		return true
+	}
+	s.Count.HeldBack.Add(1)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if u.send(id, due) {
+				return true
+			}
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// closedLoop sends the next message of a pair when the last was acknowledged
+// and seen.
+func (s *Swarm) closedLoop(ctx context.Context, index uint32) {
+	p := &s.pairs[index]
+	for k := uint32(0); ctx.Err() == nil; k++ {
+		id := workload.ID{Pair: index, K: k}
+		p.users[s.opt.Work.Side(id)].send(id, time.Since(s.start))
+		for range 2 { // its ack and its arrival
+			select {
+			case <-p.turn:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// heartbeats pings every user once a heartbeat, spread over the interval.
+func (s *Swarm) heartbeats(ctx context.Context, all []*user) {
+	const steps = 100
+	tick := time.NewTicker(wire.Heartbeat / steps)
+	defer tick.Stop()
+	for step := 0; ; step++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for i := step % steps; i < len(all); i += steps {
+			all[i].ping()
+		}
+	}
+}
