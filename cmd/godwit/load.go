@@ -1,0 +1,260 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/godwit-im/godwit/edge/auth"
+	"github.com/godwit-im/godwit/internal/fault"
+	"github.com/godwit-im/godwit/loadgen/report"
+	"github.com/godwit-im/godwit/loadgen/swarm"
+	"github.com/godwit-im/godwit/loadgen/workload"
+	"github.com/godwit-im/godwit/wire"
+)
+
+// loadFlags are the flags of `godwit load`.
+type loadFlags struct {
+	server string
+	secret string
+	pairs  int
+	rate   float64
+	size   int
+	idle   int
+	run    time.Duration
+	warmup time.Duration
+	settle time.Duration
+	failIf []string
+	json   bool
+}
+
+func newLoadCmd() *cobra.Command {
+	var f loadFlags
+	cmd := &cobra.Command{
+		Use:   "load",
+		Short: "Load a server and check every guarantee while doing so",
+		Long: "load opens pairs of users who write to each other, measures from the moment each\n" +
+			"message was due, and at the end says whether anything acknowledged was lost,\n" +
+			"duplicated or out of order, with the ids. The server may be killed and started\n" +
+			"again meanwhile: users reconnect and resume, and the verdict must still be clean.",
+		Example: "  godwit load --pairs 200 --rate 1000 --for 30s\n" +
+			"  godwit load --pairs 200 --rate 0             # closed loop: as fast as it goes\n" +
+			"  godwit load --pairs 50 --rate 500 --fail-if 'broken>0' --fail-if 'p99>5'",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runLoad(cmd, &f) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.server, "server", "http://127.0.0.1:8080", "the server's address")
+	fl.StringVar(&f.secret, "secret", "", "HS256 secret to make tokens with (default: the server's development sign-in)")
+	fl.IntVar(&f.pairs, "pairs", 100, "pairs of users")
+	fl.Float64Var(&f.rate, "rate", 1000, "messages a second over all pairs, sent when they are due whatever happens; 0: closed loop")
+	fl.IntVar(&f.size, "size", 100, "bytes of content")
+	fl.IntVar(&f.idle, "idle", 0, "more users who only stay connected")
+	fl.DurationVar(&f.run, "for", 30*time.Second, "how long to send")
+	fl.DurationVar(&f.warmup, "warmup", 0, "how long at the start not to measure latency")
+	fl.DurationVar(&f.settle, "settle", 30*time.Second, "how long to wait at the end for what is on its way")
+	fl.StringArrayVar(&f.failIf, "fail-if", nil, "exit with 99 when NAME>NUMBER or NAME<NUMBER holds, such as p99>5 (ms); may be repeated")
+	fl.BoolVar(&f.json, "json", false, "print the result as JSON")
+	return cmd
+}
+
+func (f *loadFlags) check(cmd *cobra.Command) ([]report.Condition, error) {
+	switch {
+	case f.pairs < 0 || f.idle < 0 || f.pairs+f.idle == 0:
+		return nil, usage(cmd, "--pairs %d and --idle %d: there must be at least one user", f.pairs, f.idle)
+	case f.size < workload.MinSize || f.size > wire.MaxContent:
+		return nil, usage(cmd, "--size %d: want %d to %d bytes", f.size, workload.MinSize, wire.MaxContent)
+	case f.rate < 0 || f.run <= 0:
+		return nil, usage(cmd, "--rate %g and --for %v: want no negative rate and a positive time", f.rate, f.run)
+	}
+	if err := enoughFiles(2*f.pairs + f.idle); err != nil {
+		return nil, err
+	}
+	var conds []report.Condition
+	for _, s := range f.failIf {
+		c, err := report.ParseCondition(s)
+		if err != nil {
+			return nil, usage(cmd, "%w", err)
+		}
+		conds = append(conds, c)
+	}
+	return conds, nil
+}
+
+// reservedFiles are descriptors of this process that are not connections.
+const reservedFiles = 100
+
+// enoughFiles refuses a run that this process could not open.
+func enoughFiles(connections int) error {
+	var lim syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim) != nil || uint64(connections+reservedFiles) <= lim.Max {
+		return nil
+	}
+	return fault.New(fault.TooFewFiles, "%d connections, but this process may open %d files", connections, lim.Max).
+		Advise("use fewer connections, or raise the limit with: ulimit -n %d", connections+reservedFiles)
+}
+
+func runLoad(cmd *cobra.Command, f *loadFlags) error {
+	conds, err := f.check(cmd)
+	if err != nil {
+		return err
+	}
+	opt, err := f.options()
+	if err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	if err := reachable(ctx, f.server); err != nil {
+		return err
+	}
+	s := swarm.New(opt)
+	defer s.Close()
+	stopLine := liveLine(cmd.ErrOrStderr(), s)
+	res, err := drive(ctx, s, opt)
+	stopLine()
+	if err != nil {
+		return err
+	}
+	if f.json {
+		err = printJSON(cmd.OutOrStdout(), res)
+	} else {
+		err = res.WriteTable(cmd.OutOrStdout())
+	}
+	return cmp.Or(err, judge(res, conds))
+}
+
+// drive connects, sends and judges. When ctx ends early the result covers what
+// was sent until then.
+func drive(ctx context.Context, s *swarm.Swarm, opt swarm.Options) (*report.Result, error) {
+	if err := s.Connect(ctx); err != nil {
+		return nil, err
+	}
+	cpu := processTime()
+	took := s.Send(ctx)
+	cpu = processTime() - cpu
+	res := report.Of(s, opt, took, s.Check.Finish())
+	res.GeneratorCPU = cpu.Seconds() / took.Seconds()
+	return &res, nil
+}
+
+func processTime() time.Duration {
+	var ru syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &ru) != nil {
+		return 0
+	}
+	return time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
+}
+
+// judge turns broken promises and conditions that hold into an error.
+func judge(res *report.Result, conds []report.Condition) error {
+	for _, c := range conds {
+		if text, holds := c.Holds(res); holds {
+			return fault.New(fault.FailIfHeld, "%s", text)
+		}
+	}
+	if !res.Verdict.OK() {
+		return errors.New("the verdict is not clean")
+	}
+	return nil
+}
+
+func (f *loadFlags) options() (swarm.Options, error) {
+	u, err := url.Parse(f.server)
+	if err != nil || u.Host == "" {
+		return swarm.Options{}, fault.New(fault.BadAddress, "--server %q", f.server)
+	}
+	ws := *u
+	ws.Scheme = map[string]string{"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}[u.Scheme]
+	ws.Path = "/ws"
+	if ws.Scheme == "" {
+		return swarm.Options{}, fault.New(fault.BadAddress, "--server %q", f.server)
+	}
+	token := devTokens(f.server)
+	if f.secret != "" {
+		token = func(_ context.Context, user wire.UserID) (string, error) {
+			return auth.Mint([]byte(f.secret), user, "", 24*time.Hour)
+		}
+	}
+	return swarm.Options{
+		URL: ws.String(), Token: token, For: f.run, Warmup: f.warmup, Settle: f.settle, Idle: f.idle,
+		Work: workload.Direct{Run: "load" + strconv.FormatInt(time.Now().UnixNano(), 36), Pairs: f.pairs, Rate: f.rate, Size: f.size},
+	}, nil
+}
+
+// reachable tells a server that is not there from one that refuses.
+func reachable(ctx context.Context, server string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(server, "/")+"/v1/server", nil)
+	if err != nil {
+		return fault.New(fault.BadAddress, "--server %q", server)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fault.New(fault.Unreachable, "%s", server)
+	}
+	return resp.Body.Close()
+}
+
+// devTokens signs users in by the server's development sign-in.
+func devTokens(server string) func(context.Context, wire.UserID) (string, error) {
+	return func(ctx context.Context, user wire.UserID) (string, error) {
+		body, err := json.Marshal(map[string]string{"user": string(user)})
+		if err != nil {
+			return "", err
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(server, "/")+"/v1/dev/token", bytes.NewReader(body))
+		if err != nil {
+			return "", err
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return "", err
+		}
+		defer resp.Body.Close()
+		var out struct{ Token string }
+		if resp.StatusCode != http.StatusOK {
+			return "", fault.New(fault.NoDevSignIn, "%s answered %s", server, resp.Status).Advise("give --secret")
+		}
+		err = json.NewDecoder(io.LimitReader(resp.Body, 1<<16)).Decode(&out)
+		return out.Token, err
+	}
+}
+
+// liveLine prints one line a second on w until the returned function is
+// called.
+func liveLine(w io.Writer, s *swarm.Swarm) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		var last uint64
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+			c, acked := &s.Count, s.Count.Acked.Load()
+			q := s.Lat.Receive.Quantiles()
+			fmt.Fprintf(w, "%s  %6d online  %8d sent  %8d acked  %6d/s  p50 %.2f  p99 %.2f ms  %d errors  %d reconnects\n",
+				time.Now().Format(time.TimeOnly), c.Online.Load(), c.Sent.Load(), acked, acked-last, q.P50, q.P99, c.Errors.Load(), c.Disconnects.Load())
+			last = acked
+		}
+	}()
+	return func() { close(done); <-ended }
+}
