@@ -184,7 +184,7 @@ func (f *loadFlags) options() (swarm.Options, error) {
 	token := devTokens(f.server)
 	if f.secret != "" {
 		token = func(_ context.Context, user wire.UserID) (string, error) {
-			return auth.Mint([]byte(f.secret), user, "", 24*time.Hour)
+			return auth.Mint([]byte(f.secret), user, "", time.Now(), 24*time.Hour)
 		}
 	}
 	return swarm.Options{
