@@ -129,6 +129,15 @@ func (c Code) SpecOf() *CodeSpec {
 	return nil
 }
 
+// CloseCode returns the WebSocket close code with which the error ends the
+// connection, 0 when the connection lives on (and for OK and 2xxx).
+func (c Code) CloseCode() uint16 {
+	if s := c.SpecOf(); s != nil {
+		return s.Close
+	}
+	return 0
+}
+
 // Retryable reports whether the same request may succeed later.
 func (c Code) Retryable() bool {
 	s := c.SpecOf()
@@ -165,5 +174,5 @@ func (e DecodeError) Error() string {
 	if e.Field == "" {
 		return e.Code.Error()
 	}
-	return fmt.Sprintf("E%d: %s.%s: %s", uint16(e.Code), e.Op, e.Field, e.Code.SpecOf().Text)
+	return fmt.Sprintf("%s (%s of %s)", e.Code.Error(), e.Field, e.Op)
 }

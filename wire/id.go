@@ -104,11 +104,34 @@ func ParseChatID(s []byte) (ChatID, error) {
 	if len(s) != ChatTextLen || !ChatKind(s[0]).known() {
 		return id, ErrChatID
 	}
-	if _, err := chatText.Decode(id[1:], s[1:]); err != nil {
-		return ChatID{}, ErrChatID
+	var bits uint64
+	for i, c := range s[1:] {
+		v := base32Value(c)
+		if v > 31 {
+			return ChatID{}, ErrChatID
+		}
+		bits = bits<<5 | uint64(v)
+		if i%8 == 7 { // eight characters are five bytes
+			for j := range 5 {
+				id[1+i/8*5+j] = byte(bits >> (32 - 8*j))
+			}
+		}
 	}
 	id[0] = s[0]
 	return id, nil
+}
+
+// base32Value returns the value of a character, more than 31 when it has none.
+// encoding/base32 is not used to read, because it skips line ends: an id must
+// have one spelling.
+func base32Value(c byte) byte {
+	switch {
+	case c >= 'a' && c <= 'z':
+		return c - 'a'
+	case c >= '2' && c <= '7':
+		return c - '2' + 26
+	}
+	return 0xff
 }
 
 // AppendText appends the text form to b.
@@ -148,14 +171,19 @@ func ValidID[T ~string | ~[]byte](s T) bool {
 		}
 		ascii = ascii && s[i] < utf8.RuneSelf
 	}
-	return ascii || validRunes(string(s))
+	return ascii || validRunes(s)
 }
 
-func validRunes(s string) bool {
-	for _, r := range s {
+// validRunes checks a copy, because a conversion to string would allocate.
+func validRunes[T ~string | ~[]byte](s T) bool {
+	var buf [MaxID]byte
+	b := buf[:copy(buf[:], s)]
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
 		if r == utf8.RuneError || unicode.IsControl(r) {
 			return false
 		}
+		b = b[n:]
 	}
 	return true
 }

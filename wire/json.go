@@ -1,8 +1,9 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/base64"
-	"encoding/json"
+	"math"
 	"strconv"
 	"unicode/utf8"
 )
@@ -50,7 +51,7 @@ func Decode(b []byte, f *Frame, format Format) error {
 }
 
 // AppendJSON appends the text form of f to b. It panics when f.Op is not in
-// the table.
+// the table. Text that is not UTF-8, which no decoder lets in, gets U+FFFD.
 func AppendJSON(b []byte, f *Frame) []byte {
 	spec := Spec(f.Op)
 	b = append(b, `{"type":"`...)
@@ -69,8 +70,11 @@ func (f *Frame) appendJSONField(b []byte, fd *Field) []byte {
 	case TypeText, TypeID, TypeBytes:
 		s := *f.view(fd.member)
 		if !utf8.Valid(s) {
-			b = append(append(b, b64Suffix...), `":"`...)
-			return append(base64.StdEncoding.AppendEncode(b, s), '"')
+			if fd.Type == TypeBytes {
+				b = append(append(b, b64Suffix...), `":"`...)
+				return append(base64.StdEncoding.AppendEncode(b, s), '"')
+			}
+			s = bytes.ToValidUTF8(s, []byte("\uFFFD"))
 		}
 		return AppendJSONString(append(b, `":`...), s)
 	case TypeChat:
@@ -125,91 +129,184 @@ func AppendJSONString(b, s []byte) []byte {
 }
 
 // DecodeJSON reads the text form in b into f, which it overwrites. Unlike the
-// binary decoder it allocates, a small multiple of len(b) at most; b may be
-// reused afterwards. Errors are those of DecodeMsgpack.
+// binary decoder it copies: at most two bytes for each byte of b and a few
+// hundred more; b may be reused afterwards. Errors are those of DecodeMsgpack.
+// CodeBadFrame also covers bytes that are not UTF-8, a `type` that stands twice
+// and values that nest deeper than 32; a field that stands twice is
+// CodeBadField. Names are case-sensitive.
 func DecodeJSON(b []byte, f *Frame) error {
 	*f = Frame{}
-	var obj map[string]json.RawMessage
-	if err := json.Unmarshal(b, &obj); err != nil || obj == nil {
+	var typ []byte
+	types := 0
+	ok := utf8.Valid(b) && scanObject(b, func(key, value []byte) {
+		if rawEqual(key, "type") {
+			types, typ = types+1, value
+		}
+	})
+	if !ok || types != 1 || typ[0] != '"' {
 		return DecodeError{Code: CodeBadFrame}
 	}
-	var name string
-	if json.Unmarshal(obj["type"], &name) != nil {
-		return DecodeError{Code: CodeBadFrame}
-	}
-	spec := SpecByName(name)
+	spec := specByRawName(typ[1 : len(typ)-1])
 	if spec == nil {
 		return DecodeError{Code: CodeUnknownOp}
 	}
 	f.Op = spec.Op
+	var seen, bad uint32 // a bit for each field
+	scanObject(b, func(key, value []byte) {
+		i, b64 := spec.fieldByRawName(key)
+		if i < 0 {
+			return
+		}
+		bit := uint32(1) << i
+		if seen&bit != 0 || !f.readJSONField(&spec.Fields[i], value, b64) {
+			bad |= bit
+		}
+		seen |= bit
+	})
 	for i := range spec.Fields {
-		if fd := &spec.Fields[i]; !f.readJSONField(obj, fd) {
+		fd := &spec.Fields[i]
+		if bit := uint32(1) << i; bad&bit != 0 || fd.Required && seen&bit == 0 {
 			return DecodeError{Code: CodeBadField, Op: spec.Op, Field: fd.Name}
 		}
 	}
 	return nil
 }
 
-func (f *Frame) readJSONField(obj map[string]json.RawMessage, fd *Field) bool {
-	raw, present := obj[fd.Name]
-	if fd.Type == TypeBytes && !present {
-		if raw, present = obj[fd.Name+b64Suffix]; present {
-			var s []byte
-			ok := json.Unmarshal(raw, &s) == nil && fd.holds(s)
-			*f.view(fd.member) = s
-			return ok
+// rawEqual reports whether raw, text between the quotes of a JSON string,
+// stands for name, which is ASCII.
+func rawEqual(raw []byte, name string) bool {
+	if bytes.IndexByte(raw, '\\') < 0 || len(raw) > jsonExpansion*len(name) {
+		return string(raw) == name
+	}
+	var buf [jsonExpansion * MaxID]byte
+	s, ok := unquote(buf[:0], raw)
+	return ok && string(s) == name
+}
+
+func specByRawName(raw []byte) *OpSpec {
+	for i := range Ops {
+		if rawEqual(raw, Ops[i].Name) {
+			return &Ops[i]
 		}
 	}
-	if !present || string(raw) == "null" {
+	return nil
+}
+
+// fieldByRawName returns the index of the field that key names, -1 for none,
+// and whether key is the base64 spelling of a TypeBytes.
+func (s *OpSpec) fieldByRawName(key []byte) (i int, b64 bool) {
+	for i := range s.Fields {
+		fd := &s.Fields[i]
+		if rawEqual(key, fd.Name) {
+			return i, false
+		}
+		if fd.Type == TypeBytes && rawEqual(key, fd.Name+b64Suffix) {
+			return i, true
+		}
+	}
+	return -1, false
+}
+
+// readJSONField sets fd to value when it is good.
+func (f *Frame) readJSONField(fd *Field, value []byte, b64 bool) bool {
+	if string(value) == "null" {
 		return !fd.Required
 	}
 	switch fd.Type {
-	case TypeText, TypeID, TypeBytes, TypeChat, TypeStatus, TypeTyping:
-		var s string
-		return json.Unmarshal(raw, &s) == nil && f.setJSONText(fd, s)
 	case TypeBool:
-		return json.Unmarshal(raw, &f.Retryable) == nil
+		f.Retryable = string(value) == "true"
+		return f.Retryable || string(value) == "false"
+	case TypeUint:
+		v, ok := parseUint(value)
+		return ok && f.setNumber(fd, v)
 	case TypeLimits:
-		return f.readJSONLimits(raw)
+		return f.readJSONLimits(value)
 	}
-	var v uint64
-	if json.Unmarshal(raw, &v) != nil || v > fd.maxNum() {
+	if value[0] != '"' {
 		return false
 	}
-	f.setNum(fd.member, v)
+	raw := value[1 : len(value)-1]
+	switch fd.Type {
+	case TypeChat:
+		return f.readJSONChat(fd, raw)
+	case TypeStatus:
+		return f.readJSONName(fd, statusNames[:], raw)
+	case TypeTyping:
+		return f.readJSONName(fd, typingNames[:], raw)
+	}
+	if uint64(len(raw)) > jsonExpansion*fd.Max {
+		return false
+	}
+	s, ok := unquote(make([]byte, 0, len(raw)), raw)
+	if ok && b64 {
+		// The package skips line ends; RFC 4648 does not.
+		ok = bytes.IndexAny(s, "\r\n") < 0
+		if ok {
+			var err error
+			s, err = base64.StdEncoding.Strict().AppendDecode(nil, s)
+			ok = err == nil
+		}
+	}
+	return ok && f.setBytes(fd, s)
+}
+
+// parseUint reads a JSON number that is written as digits only.
+func parseUint(s []byte) (v uint64, ok bool) {
+	if len(s) > len("9007199254740991") { // MaxSeq
+		return 0, false
+	}
+	for _, c := range s {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		v = v*10 + uint64(c-'0')
+	}
+	return v, true
+}
+
+func (f *Frame) readJSONChat(fd *Field, raw []byte) bool {
+	if len(raw) == 0 {
+		return !fd.Required
+	}
+	var buf [jsonExpansion * ChatTextLen]byte
+	if len(raw) > len(buf) {
+		return false
+	}
+	text, ok := unquote(buf[:0], raw)
+	id, err := ParseChatID(text)
+	if !ok || err != nil {
+		return false
+	}
+	f.Chat = id
 	return true
 }
 
-func (f *Frame) setJSONText(fd *Field, s string) bool {
-	switch fd.Type {
-	case TypeChat:
-		id, err := ParseChatID([]byte(s))
-		f.Chat = id
-		return err == nil
-	case TypeStatus:
-		return f.setName(fd, statusNames[:], s)
-	case TypeTyping:
-		return f.setName(fd, typingNames[:], s)
-	}
-	*f.view(fd.member) = []byte(s)
-	return fd.holds([]byte(s))
-}
-
-func (f *Frame) setName(fd *Field, names []string, s string) bool {
+func (f *Frame) readJSONName(fd *Field, names []string, raw []byte) bool {
 	for v, name := range names {
-		if name != "" && name == s {
-			f.setNum(fd.member, uint64(v))
-			return true
+		if name != "" && rawEqual(raw, name) {
+			return f.setNumber(fd, uint64(v))
 		}
 	}
 	return false
 }
 
-func (f *Frame) readJSONLimits(raw json.RawMessage) bool {
-	var m map[string]uint32
-	if json.Unmarshal(raw, &m) != nil {
+// readJSONLimits wants every name it knows and ignores others.
+func (f *Frame) readJSONLimits(value []byte) bool {
+	var v [len(limitNames)]uint64
+	var seen [len(limitNames)]bool
+	good := true
+	ok := scanObject(value, func(key, value []byte) {
+		for i, name := range limitNames {
+			if rawEqual(key, name) {
+				n, ok := parseUint(value)
+				good = good && ok && n <= math.MaxUint32 && !seen[i]
+				v[i], seen[i] = n, true
+			}
+		}
+	})
+	if !ok || !good || seen != [len(limitNames)]bool{true, true, true} {
 		return false
 	}
-	f.Limits = Limits{Content: m[limitNames[0]], Frame: m[limitNames[1]], InFlight: m[limitNames[2]]}
+	f.Limits = Limits{Content: uint32(v[0]), Frame: uint32(v[1]), InFlight: uint32(v[2])}
 	return true
 }

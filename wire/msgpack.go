@@ -2,13 +2,15 @@ package wire
 
 import (
 	"encoding/binary"
+	"math"
 	"unicode/utf8"
 )
 
 // The binary form: one msgpack array [op, field, field, ...] in the table's
-// order. Absent fields are nil; absent fields at the end may be left out. A
-// reader skips elements beyond those it knows, so later versions may append
-// fields. See https://github.com/msgpack/msgpack/blob/master/spec.md.
+// order. Absent fields are nil; absent fields at the end may be left out. An
+// empty string or a zero in an optional field is the same as nil, except for
+// cursor, where zero means "from the beginning". A reader skips elements beyond
+// those it knows, so later versions may append fields. See https://github.com/msgpack/msgpack/blob/master/spec.md.
 //
 // The decoder is bounds-first: a declared length is compared with the bytes
 // that are there and with the field's own limit before anything else happens.
@@ -26,6 +28,8 @@ const (
 	mpUint16  = 0xcd
 	mpUint32  = 0xce
 	mpUint64  = 0xcf
+	mpInt8    = 0xd0
+	mpInt64   = 0xd3
 	mpStr8    = 0xd9
 	mpStr16   = 0xda
 	mpStr32   = 0xdb
@@ -106,8 +110,10 @@ func appendStr(b, s []byte) []byte {
 		b = append(b, 0xa0|byte(len(s)))
 	case len(s) < 1<<8:
 		b = append(b, mpStr8, byte(len(s)))
-	default:
+	case len(s) < 1<<16:
 		b = binary.BigEndian.AppendUint16(append(b, mpStr16), uint16(len(s)))
+	default:
+		b = binary.BigEndian.AppendUint32(append(b, mpStr32), uint32(len(s)))
 	}
 	return append(b, s...)
 }
@@ -125,9 +131,10 @@ func appendBin(b, s []byte) []byte {
 }
 
 // DecodeMsgpack reads the binary form in b into f, which it overwrites. The
-// views in f alias b. The error is a DecodeError with code CodeBadFrame,
-// CodeUnknownOp or CodeBadField; f.Op is set when it was readable. Bytes after
-// the array are CodeBadFrame.
+// views in f alias b. The error is a DecodeError: CodeBadFrame when b is not
+// one msgpack array and nothing else, CodeUnknownOp or CodeBadField when it is.
+// f.Op is set when it was readable; with CodeBadField so are the fields that
+// were good, so that an answer can name the client_msg_id.
 func DecodeMsgpack(b []byte, f *Frame) error {
 	*f = Frame{}
 	r := reader{b: b}
@@ -139,56 +146,59 @@ func DecodeMsgpack(b []byte, f *Frame) error {
 	if !ok {
 		return DecodeError{Code: CodeBadFrame}
 	}
-	var spec *OpSpec
-	if op <= 0xff {
-		spec = Spec(Op(op))
+	var fields []Field
+	bad := DecodeError{Code: CodeUnknownOp}
+	if spec := Spec(Op(op)); spec != nil && op <= 0xff {
+		f.Op, fields, bad = spec.Op, spec.Fields, DecodeError{Op: spec.Op}
 	}
-	if spec == nil {
-		return DecodeError{Code: CodeUnknownOp}
+	ok = f.readFields(&r, fields, n-1, &bad)
+	for i := len(fields); ok && i < n-1; i++ {
+		ok = r.skip()
 	}
-	f.Op = spec.Op
-	if err := f.readFields(&r, spec, n-1); err != nil {
-		return err
+	if !ok || len(r.b) != 0 {
+		return DecodeError{Code: CodeBadFrame, Op: f.Op}
 	}
-	for i := len(spec.Fields); i < n-1; i++ {
-		if !r.skip() {
-			return DecodeError{Code: CodeBadFrame, Op: spec.Op}
-		}
-	}
-	if len(r.b) != 0 {
-		return DecodeError{Code: CodeBadFrame, Op: spec.Op}
+	if bad.Code != OK {
+		return bad
 	}
 	return nil
 }
 
-func (f *Frame) readFields(r *reader, spec *OpSpec, n int) error {
-	for i := range spec.Fields {
-		fd := &spec.Fields[i]
-		if i >= n || r.skipNil() {
-			if fd.Required {
-				return DecodeError{Code: CodeBadField, Op: spec.Op, Field: fd.Name}
+// readFields reads the fields of which n elements are there and puts the first
+// that is missing or wrong into bad. It is false when the bytes are not
+// msgpack.
+func (f *Frame) readFields(r *reader, fields []Field, n int, bad *DecodeError) bool {
+	for i := range fields {
+		fd := &fields[i]
+		good := !fd.Required
+		if i < n && !r.skipNil() {
+			start := r.b
+			if good = f.readField(r, fd); !good {
+				r.b = start
+				if !r.skip() {
+					return false
+				}
 			}
-			continue
 		}
-		if !f.readField(r, fd) {
-			return DecodeError{Code: CodeBadField, Op: spec.Op, Field: fd.Name}
+		if !good && bad.Code == OK {
+			bad.Code, bad.Field = CodeBadField, fd.Name
 		}
 	}
-	return nil
+	return true
 }
 
+// readField reads fd and sets it when it is good.
 func (f *Frame) readField(r *reader, fd *Field) bool {
 	switch fd.Type {
 	case TypeText, TypeID, TypeBytes:
 		s, ok := r.bytes(fd.Type == TypeBytes)
-		if !ok || !fd.holds(s) {
-			return false
-		}
-		*f.view(fd.member) = s
-		return true
+		return ok && f.setBytes(fd, s)
 	case TypeChat:
 		s, ok := r.bytes(true)
-		if !ok || len(s) != len(f.Chat) || !ChatKind(s[0]).known() {
+		if !ok || len(s) == 0 {
+			return ok && !fd.Required
+		}
+		if len(s) != len(f.Chat) || !ChatKind(s[0]).known() {
 			return false
 		}
 		f.Chat = ChatID(s)
@@ -201,50 +211,50 @@ func (f *Frame) readField(r *reader, fd *Field) bool {
 		return ok
 	}
 	v, ok := r.uint()
-	if !ok || v > fd.maxNum() {
+	return ok && f.setNumber(fd, v)
+}
+
+// setBytes sets fd to s when it may hold it.
+func (f *Frame) setBytes(fd *Field, s []byte) bool {
+	if len(s) == 0 {
+		return !fd.Required
+	}
+	switch {
+	case uint64(len(s)) > fd.Max,
+		fd.Type == TypeID && !ValidID(s),
+		fd.Type == TypeText && !utf8.Valid(s):
+		return false
+	}
+	*f.view(fd.member) = s
+	return true
+}
+
+// setNumber sets fd to v when it may hold it.
+func (f *Frame) setNumber(fd *Field, v uint64) bool {
+	if v > fd.Max || fd.Required && v < fd.Min {
 		return false
 	}
 	f.setNum(fd.member, v)
 	return true
 }
 
-// holds reports whether s may be the value of fd.
-func (fd *Field) holds(s []byte) bool {
-	if uint64(len(s)) > fd.Max || fd.Required && len(s) == 0 {
-		return false
-	}
-	switch fd.Type {
-	case TypeID:
-		return ValidID(s)
-	case TypeText:
-		return utf8.Valid(s)
-	}
-	return true
-}
-
-// maxNum returns the greatest number fd may hold.
-func (fd *Field) maxNum() uint64 {
-	switch fd.Type {
-	case TypeStatus:
-		return uint64(StatusFailed)
-	case TypeTyping:
-		return uint64(TypingStop)
-	}
-	return fd.Max
-}
-
 func (f *Frame) readLimits(r *reader) bool {
 	n, ok := r.arrayLen()
-	if !ok || n != 3 {
+	if !ok || n < 3 || n > MaxFields {
 		return false
 	}
-	for _, p := range [...]*uint32{&f.Limits.Content, &f.Limits.Frame, &f.Limits.InFlight} {
-		v, ok := r.uint()
-		if !ok || v > 1<<32-1 {
+	var v [3]uint64
+	for i := range v {
+		if v[i], ok = r.uint(); !ok || v[i] > math.MaxUint32 {
 			return false
 		}
-		*p = uint32(v)
 	}
+	for i := 3; i < n; i++ {
+		if !r.skip() {
+			return false
+		}
+	}
+	f.Limits = Limits{Content: uint32(v[0]), Frame: uint32(v[1]), InFlight: uint32(v[2])}
 	return true
 }
 
@@ -300,6 +310,8 @@ func (r *reader) arrayLen() (int, bool) {
 	return 0, false
 }
 
+// uint reads a number from zero. Signed forms are taken as well, because
+// libraries for some languages write them for positive numbers.
 func (r *reader) uint() (uint64, bool) {
 	c, ok := r.lead()
 	switch {
@@ -309,6 +321,10 @@ func (r *reader) uint() (uint64, bool) {
 		return uint64(c), true
 	case c >= mpUint8 && c <= mpUint64:
 		return r.be(1 << (c - mpUint8))
+	case c >= mpInt8 && c <= mpInt64:
+		size := uint64(1) << (c - mpInt8)
+		v, ok := r.be(size)
+		return v, ok && v>>(8*size-1) == 0
 	}
 	return 0, false
 }
@@ -382,8 +398,8 @@ func (r *reader) skipBody(c byte) (elems uint64, ok bool) {
 		body, ok = 4<<(c-0xca), true
 	case c >= mpUint8 && c <= mpUint64:
 		body, ok = 1<<(c-mpUint8), true
-	case c >= 0xd0 && c <= 0xd3: // int
-		body, ok = 1<<(c-0xd0), true
+	case c >= mpInt8 && c <= mpInt64:
+		body, ok = 1<<(c-mpInt8), true
 	case c >= 0xd4 && c <= 0xd8: // fixext: one byte of type
 		body, ok = 1+1<<(c-0xd4), true
 	case c >= mpStr8 && c <= mpStr32:

@@ -55,8 +55,11 @@ type Field struct {
 	Type     Type
 	Required bool
 	// Max is the most bytes of a TypeText, TypeID or TypeBytes, or the
-	// greatest value of a TypeUint; zero means the type's own bound.
+	// greatest value of a number; zero where the type itself is the bound.
 	Max uint64
+	// Min is the least value of a required number. In an optional field zero
+	// and the empty string are the same as absence, whatever Min says.
+	Min uint64
 	Doc string
 
 	member member // where it lives in a Frame
@@ -90,7 +93,7 @@ var (
 	fCMID     = Field{Name: "client_msg_id", Type: TypeID, Required: true, Max: MaxID, member: mClientMsgID, Doc: "the sender's name for the message; a retry repeats it"}
 	fCMIDOpt  = Field{Name: "client_msg_id", Type: TypeID, Max: MaxID, member: mClientMsgID, Doc: "the sender's name for the message"}
 	fKind     = Field{Name: "kind", Type: TypeText, Max: MaxKind, member: mKind, Doc: "text (when absent), image, video, voice, document or the application's own"}
-	fSeq      = Field{Name: "message_id", Type: TypeUint, Required: true, Max: MaxSeq, member: mSeq, Doc: "the gapless sequence number in the conversation"}
+	fSeq      = Field{Name: "message_id", Type: TypeUint, Required: true, Min: 1, Max: MaxSeq, member: mSeq, Doc: "the gapless sequence number in the conversation"}
 	fUser     = Field{Name: "user_id", Type: TypeID, Required: true, Max: MaxID, member: mUser, Doc: "the user concerned"}
 	fUserOpt  = Field{Name: "user_id", Type: TypeID, Max: MaxID, member: mUser, Doc: "who is typing; set by the server"}
 	fAt       = Field{Name: "created_at", Type: TypeUint, Required: true, Max: MaxSeq, member: mAt, Doc: "milliseconds since 1970, by the server's clock"}
@@ -105,7 +108,7 @@ var Ops = [...]OpSpec{
 		fDevice, fCursor}},
 	{Op: OpWelcome, Name: "welcome", Dir: ToClient, Since: 1, Doc: "the session is live; what was missed follows, then synced", Fields: []Field{
 		fUser, fDeviceID, fCursor,
-		{Name: "heartbeat_s", Type: TypeUint, Required: true, Max: 3600, member: mHeartbeat, Doc: "ping this often; silence for twice as long ends the session"},
+		{Name: "heartbeat_s", Type: TypeUint, Required: true, Min: 1, Max: 3600, member: mHeartbeat, Doc: "ping this often; silence for twice as long ends the session"},
 		{Name: "limits", Type: TypeLimits, Required: true, member: mLimits, Doc: "what this edge enforces"}}},
 	{Op: OpSendMessage, Name: "send_message", Dir: ToEdge, Since: 1, Doc: "append to a conversation: chat_id, or to for the direct chat with a user", Fields: []Field{
 		{Name: "chat_id", Type: TypeChat, member: mChat, Doc: "the conversation"},
@@ -121,18 +124,18 @@ var Ops = [...]OpSpec{
 		fChat, fSeq}},
 	{Op: OpAckRead, Name: "ack_read", Dir: ToEdge, Since: 1, Doc: "the user has read everything up to and including", Fields: []Field{
 		fChat,
-		{Name: "last_read_message_id", Type: TypeUint, Required: true, Max: MaxSeq, member: mSeq, Doc: "the newest message read"}}},
+		{Name: "last_read_message_id", Type: TypeUint, Required: true, Min: 1, Max: MaxSeq, member: mSeq, Doc: "the newest message read"}}},
 	{Op: OpStatusUpdate, Name: "status_update", Dir: ToClient, Since: 1, Doc: "a member's cursor moved; it covers everything up to message_id", Fields: []Field{
 		fChat, fSeq, fUser,
-		{Name: "status", Type: TypeStatus, Required: true, member: mStatus, Doc: "the new state"}}},
+		{Name: "status", Type: TypeStatus, Required: true, Min: 1, Max: uint64(StatusFailed), member: mStatus, Doc: "the new state"}}},
 	{Op: OpTyping, Name: "typing", Dir: Both, Droppable: true, Since: 1, Doc: "never stored; shown for five seconds", Fields: []Field{
 		fChat,
-		{Name: "state", Type: TypeTyping, Required: true, member: mTyping, Doc: "start or stop"},
+		{Name: "state", Type: TypeTyping, Required: true, Min: 1, Max: uint64(TypingStop), member: mTyping, Doc: "start or stop"},
 		fUserOpt}},
 	{Op: OpPing, Name: "ping", Dir: Both, Since: 1, Doc: "heartbeat; the other end answers pong"},
 	{Op: OpPong, Name: "pong", Dir: Both, Since: 1, Doc: "answers ping"},
 	{Op: OpError, Name: "error", Dir: ToClient, Since: 1, Doc: "what is wrong and what to do; a close follows when it is fatal", Fields: []Field{
-		{Name: "code", Type: TypeUint, Required: true, Max: 9999, member: mCode, Doc: "see the table of errors"},
+		{Name: "code", Type: TypeUint, Required: true, Min: 1, Max: 9999, member: mCode, Doc: "see the table of errors"},
 		{Name: "message", Type: TypeText, Required: true, Max: MaxErrorText, member: mMessage, Doc: "for a person"},
 		{Name: "retryable", Type: TypeBool, member: mRetryable, Doc: "the same frame may succeed later"},
 		{Name: "retry_after_ms", Type: TypeUint, Max: MaxSeq, member: mRetryAfter, Doc: "not before this"},
@@ -151,7 +154,7 @@ func Spec(op Op) *OpSpec {
 	return &Ops[op-1]
 }
 
-// String returns the JSON name, or "op(N)" style text for an unknown code.
+// String returns the JSON name, or "unknown op" for a code that has no row.
 func (op Op) String() string {
 	if s := Spec(op); s != nil {
 		return s.Name
