@@ -1,0 +1,280 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"go.uber.org/goleak"
+
+	"github.com/godwit-im/godwit/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t *testing.T, fs vfs.FS) *Store {
+	t.Helper()
+	s, err := Open("data", Options{FS: fs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// put commits n rows k0000.. with the given value and the applied index.
+func put(t *testing.T, s *Store, id wire.ShardID, n int, value string, applied uint64) {
+	t.Helper()
+	b := s.NewBatch(id)
+	defer b.Close()
+	for i := range n {
+		b.Set(fmt.Appendf(nil, "k%04d", i), []byte(value))
+	}
+	if err := b.Commit(applied); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rows returns the shard's rows as "k=v " text.
+func rows(t *testing.T, s *Store, id wire.ShardID) string {
+	t.Helper()
+	var out strings.Builder
+	err := s.NewView(id).Scan(nil, nil, false, func(k, v []byte) bool {
+		fmt.Fprintf(&out, "%s=%s ", k, v)
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestShardsDoNotSeeEachOther(t *testing.T) {
+	s := open(t, vfs.NewMem())
+	defer s.Close()
+	put(t, s, 1, 2, "one", 7)
+	put(t, s, 2, 1, "two", 8)
+	put(t, s, 256, 1, "far", 9)
+	if got := rows(t, s, 1); got != "k0000=one k0001=one " {
+		t.Errorf("shard 1 has %q", got)
+	}
+	v := s.NewView(2)
+	if got, ok, err := v.Get([]byte("k0000")); err != nil || !ok || string(got) != "two" {
+		t.Errorf("Get = %q, %v, %v", got, ok, err)
+	}
+	if _, ok, _ := v.Get([]byte("k0001")); ok {
+		t.Error("shard 2 sees a row of shard 1")
+	}
+	if a, _ := s.Applied(2); a != 8 {
+		t.Errorf("Applied = %d, want 8", a)
+	}
+	if err := s.Drop(1); err != nil {
+		t.Fatal(err)
+	}
+	if a, _ := s.Applied(1); a != 0 || rows(t, s, 1) != "" || rows(t, s, 2) == "" {
+		t.Error("Drop removed too little or too much")
+	}
+}
+
+func TestScanBoundsAndReverse(t *testing.T) {
+	s := open(t, vfs.NewMem())
+	defer s.Close()
+	put(t, s, 1, 9, "v", 1)
+	put(t, s, 2, 9, "v", 1)
+	scan := func(lo, hi string, rev bool, limit int) (got string) {
+		var upper []byte
+		if hi != "" {
+			upper = []byte(hi)
+		}
+		err := s.NewView(1).Scan([]byte(lo), upper, rev, func(k, _ []byte) bool {
+			got += string(k[4:])
+			return len(got) < limit
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	for _, c := range []struct {
+		lo, hi string
+		rev    bool
+		limit  int
+		want   string
+	}{
+		{"k0002", "k0005", false, 9, "234"},
+		{"k0002", "k0005", true, 9, "432"},
+		{"k0007", "", false, 9, "78"},
+		{"", "", true, 3, "876"},
+		{"x", "", false, 3, ""},
+	} {
+		if got := scan(c.lo, c.hi, c.rev, c.limit); got != c.want {
+			t.Errorf("Scan(%q, %q, %v) = %q, want %q", c.lo, c.hi, c.rev, got, c.want)
+		}
+	}
+}
+
+func TestRefusesNewerVersion(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, fs)
+	if err := s.db.Set(versionKey(), []byte{0, 0, 0, 0, 0, 0, 0, Version + 1}, pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	_, err := Open("data", Options{FS: fs})
+	var ve *VersionError
+	if !errors.As(err, &ve) || ve.Found != Version+1 || ve.Know != Version {
+		t.Fatalf("Open = %v, want a VersionError", err)
+	}
+	for _, want := range []string{"data", "version 2", "up to 1", "--data"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+}
+
+func TestRefusesSecondOwner(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := Open(dir, Options{}); !errors.Is(err, ErrInUse) {
+		t.Fatalf("second Open = %v, want ErrInUse", err)
+	}
+}
+
+func TestCrashKeepsWhatWasSynced(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	s := open(t, fs)
+	put(t, s, 1, 3, "synced", 5)
+	if err := s.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, 1, 3, "lost", 6)
+	after := fs.CrashClone(vfs.CrashCloneCfg{})
+	s.Close()
+
+	s = open(t, after)
+	defer s.Close()
+	a, err := s.Applied(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[uint64]string{5: "synced", 6: "lost"}[a]
+	if got := rows(t, s, 1); want == "" || !strings.HasPrefix(got, "k0000="+want) {
+		t.Errorf("index %d came back with rows %q", a, got)
+	}
+}
+
+func TestSnapshotMovesAShard(t *testing.T) {
+	from, to := open(t, vfs.NewMem()), open(t, vfs.NewMem())
+	defer from.Close()
+	defer to.Close()
+	put(t, from, 3, 5000, strings.Repeat("v", 900), 42) // several chunks
+	snap := from.NewSnapshot(3)
+	put(t, from, 3, 1, "later", 43)
+	var stream bytes.Buffer
+	if err := snap.WriteTo(&stream, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := snap.Close(); err != nil {
+		t.Fatal(err)
+	}
+	put(t, to, 3, 9000, "old", 7)
+	applied, err := to.Recover(3, &stream, nil)
+	if err != nil || applied != 42 {
+		t.Fatalf("Recover = %d, %v", applied, err)
+	}
+	if a, _ := to.Applied(3); a != 42 {
+		t.Errorf("Applied = %d, want 42", a)
+	}
+	got := rows(t, to, 3)
+	if n := strings.Count(got, "="); n != 5000 || strings.Contains(got, "old") || strings.Contains(got, "later") {
+		t.Errorf("recovered %d rows, want the 5000 of the snapshot", n)
+	}
+}
+
+// Wherever the stream ends, the shard is afterwards either empty or whole.
+func TestCutSnapshotLeavesNothing(t *testing.T) {
+	from := open(t, vfs.NewMem())
+	defer from.Close()
+	put(t, from, 3, 20, "value", 42)
+	snap := from.NewSnapshot(3)
+	defer snap.Close()
+	var whole bytes.Buffer
+	if err := snap.WriteTo(&whole, nil); err != nil {
+		t.Fatal(err)
+	}
+	to := open(t, vfs.NewMem())
+	defer to.Close()
+	for cut := range whole.Len() {
+		put(t, to, 3, 2, "old", 7)
+		if _, err := to.Recover(3, bytes.NewReader(whole.Bytes()[:cut]), nil); err == nil {
+			t.Fatalf("a stream cut at %d of %d was taken in", cut, whole.Len())
+		}
+		a, err := to.Applied(3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a == 7 { // the head was not whole: nothing was begun
+			continue
+		}
+		if a != 0 || rows(t, to, 3) != "" {
+			t.Fatalf("cut at %d left index %d and rows", cut, a)
+		}
+	}
+}
+
+func TestCrashDuringRecoverStartsClean(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	s := open(t, fs)
+	put(t, s, 3, 50, "old", 7)
+	if err := s.beginRecover(3); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, 3, 10, "half", 7)
+	if err := s.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	after := fs.CrashClone(vfs.CrashCloneCfg{})
+	s.Close()
+	s = open(t, after)
+	defer s.Close()
+	if a, err := s.Applied(3); a != 0 || err != nil || rows(t, s, 3) != "" {
+		t.Errorf("after the crash: index %d, %v, rows %q", a, err, rows(t, s, 3))
+	}
+}
+
+func TestFailedWriteEndsWriting(t *testing.T) {
+	broken := errors.New("no space left on device")
+	on := false
+	inj := errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if on && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			return broken
+		}
+		return nil
+	})
+	s := open(t, errorfs.Wrap(vfs.NewMem(), inj))
+	put(t, s, 1, 1, "good", 1)
+	if err := s.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	on = true
+	if err := s.Sync(); err == nil || !s.Failed() {
+		t.Fatalf("Sync on a full disk = %v", err)
+	}
+	b := s.NewBatch(1)
+	if err := b.Commit(2); !errors.Is(err, ErrFailed) {
+		t.Errorf("Commit after a failure = %v, want ErrFailed", err)
+	}
+	if v, ok, err := s.NewView(1).Get([]byte("k0000")); !ok || string(v) != "good" {
+		t.Errorf("reading after a failure: %q, %v", v, err)
+	}
+	on = false
+	s.db.Close()
+}
