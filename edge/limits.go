@@ -7,8 +7,9 @@ import (
 
 // The numbers of the driver, each with what it buys and what it costs.
 const (
-	// MaxLoops bounds the event loops: a SessionID has eight bits for one.
-	MaxLoops = 1 << loopBits
+	// MaxLoops bounds the event loops: a SessionID and a request number have
+	// eight bits for one, and the last value is the REST interface's.
+	MaxLoops = 1<<loopBits - 1
 
 	// maxHeaderBytes bounds the request line and headers of any request on
 	// the public address; the token alone may have wire.MaxToken.
@@ -41,22 +42,34 @@ const (
 	// requestsMax bounds the requests of one loop that cores have not yet
 	// answered. Each costs about 300 bytes while it is out.
 	requestsMax = 1 << 16
-	// requestTimeoutS is how long a core may take before the edge gives up
-	// and answers unavailable. It is longer than a leader election.
-	requestTimeoutS = 10
-
 	// reopenPerTick paces opening sessions again at a new leader: 1,000 every
 	// fine tick and loop are 20,000 a second.
 	reopenPerTick = 1000
 
-	// fineTick runs only while something waits for it: receipts to flush,
-	// requests to repeat, sessions to open again.
-	fineTick = 50 * time.Millisecond
-	// coarseTick is the resolution of heartbeats and time-outs.
-	coarseTick = time.Second
+	// fineTick is the resolution of short waits (receipts, retries, sockets
+	// that do not take what is written). It runs only while something waits.
+	fineTick = 25 * time.Millisecond
+	// coarseTicks is how many fine ticks one coarse tick has: a second, the
+	// resolution of heartbeats and time-outs.
+	coarseTicks = uint32(time.Second / fineTick)
 
-	// readChunk is what one read of a socket takes at most.
+	// lingerFor is how long a socket may live after the close frame, for the
+	// peer to read it and close its side.
+	lingerFor = 2 * time.Second
+
+	// readChunk is what one read of a socket takes at most, and the most that
+	// one step of TLS decrypts.
 	readChunk = 64 << 10
+
+	// dirtyMax is how many sockets may wait for the end of a turn with bytes
+	// to write; a turn with more flushes in the middle.
+	dirtyMax = 4096
+
+	// verifiers is how many tokens are verified at once, and verifyQueue how
+	// many wait. An RS256 token costs some 50 µs, so a full queue is 100 ms
+	// deep; whoever finds it full is told to come back.
+	verifiers   = 2
+	verifyQueue = 4096
 
 	// bufferKeep is the largest scratch buffer that a loop keeps between turns.
 	bufferKeep = 256 << 10

@@ -23,7 +23,7 @@ func sessionID(n int, h handle) wire.SessionID {
 
 // splitID is the inverse of sessionID.
 func splitID(id wire.SessionID) (loop int, h handle) {
-	return int(id>>slotBits) & (MaxLoops - 1), handle{slot: uint32(id) & (1<<slotBits - 1), gen: uint32(id >> 32)}
+	return int(id>>slotBits) & (1<<loopBits - 1), handle{slot: uint32(id) & (1<<slotBits - 1), gen: uint32(id >> 32)}
 }
 
 // chunkSize is how many connections lie side by side. A chunk is allocated

@@ -1,0 +1,174 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/godwit-im/godwit/wire"
+)
+
+// Problem is an error as RFC 9457 writes it, with godwit's number.
+type Problem struct {
+	Title     string              `json:"title" doc:"what is wrong" example:"you are not a member of this conversation"`
+	Status    int                 `json:"status" doc:"the HTTP status" example:"403"`
+	Code      wire.Code           `json:"code" doc:"the number of the error; godwit explain says more" example:"1203"`
+	Name      string              `json:"name" doc:"the name of the error" example:"not_member"`
+	Detail    string              `json:"detail,omitempty" doc:"what to do about it"`
+	Retryable bool                `json:"retryable,omitempty" doc:"the same request may succeed later"`
+	Errors    []*huma.ErrorDetail `json:"errors,omitempty" doc:"which parts of the request are wrong"`
+}
+
+const problemContent = "application/problem+json"
+
+var (
+	problemType = reflect.TypeFor[Problem]()
+
+	_ huma.StatusError       = (*Problem)(nil)
+	_ huma.ContentTypeFilter = (*Problem)(nil)
+)
+
+// NewProblem returns the problem of code, with detail in place of the table's
+// advice when it is not empty.
+func NewProblem(code wire.Code, detail string) *Problem {
+	spec := code.SpecOf()
+	if spec == nil {
+		spec = wire.CodeInternal.SpecOf()
+	}
+	p := &Problem{Title: spec.Text, Status: spec.HTTP, Code: spec.Code, Name: spec.Name, Detail: spec.Do, Retryable: spec.Retryable}
+	if detail != "" {
+		p.Detail = detail
+	}
+	return p
+}
+
+// Error returns what is wrong and what to do.
+func (p *Problem) Error() string {
+	return "E" + strconv.Itoa(int(p.Code)) + ": " + p.Title + "; " + p.Detail
+}
+
+// GetStatus implements huma.StatusError.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType implements huma.ContentTypeFilter.
+func (p *Problem) ContentType(string) string { return problemContent }
+
+// Write answers a request that did not reach huma with the problem.
+func (p *Problem) Write(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Type", problemContent)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if p.Retryable {
+		h.Set("Retry-After", retryAfterS)
+	}
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p)
+}
+
+// retryAfterS is how long a client should leave a busy server alone.
+const retryAfterS = "2"
+
+// problemOf turns an error from a Caller or a verifier into a problem.
+func problemOf(err error) error {
+	var code wire.Code
+	switch {
+	case errors.As(err, &code):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		code = wire.CodeUnavailable
+	default:
+		code = wire.CodeInternal
+	}
+	p := NewProblem(code, "")
+	if !p.Retryable {
+		return p
+	}
+	return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {retryAfterS}})
+}
+
+// toProblem gives the errors that huma itself makes a number.
+func toProblem(_ huma.Context, _ string, v any) (any, error) {
+	e, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	code := wire.CodeBadRequest
+	switch {
+	case e.Status == http.StatusRequestEntityTooLarge:
+		code = wire.CodeContentTooBig
+	case e.Status >= http.StatusInternalServerError:
+		code = wire.CodeInternal
+	}
+	p := NewProblem(code, e.Detail)
+	p.Status, p.Errors = e.Status, e.Errors
+	return p, nil
+}
+
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	NewProblem(wire.CodeUnknownResource, "").Write(w)
+}
+
+// userKey is where authenticate leaves the user in a request's context.
+type userKey struct{}
+
+// userOf returns who asks.
+func userOf(ctx context.Context) wire.UserID {
+	u, _ := ctx.Value(userKey{}).(wire.UserID)
+	return u
+}
+
+// authenticate checks the bearer token of operations that need one, and keeps
+// answers out of caches.
+func (a *api) authenticate(h huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		ctx.SetHeader("Cache-Control", "no-store")
+		if ctx.Operation().Security == nil {
+			next(ctx)
+			return
+		}
+		user, err := a.user(ctx.Header("Authorization"))
+		if err != nil {
+			writeProblem(h, ctx, err)
+			return
+		}
+		next(huma.WithValue(ctx, userKey{}, user))
+	}
+}
+
+// user returns whose token an Authorization header carries.
+func (a *api) user(header string) (wire.UserID, error) {
+	token, ok := BearerToken(header)
+	if !ok {
+		return "", wire.CodeUnauthenticated
+	}
+	if len(token) > wire.MaxToken {
+		return "", wire.CodeTokenTooLong
+	}
+	return a.cfg.Verify(token)
+}
+
+// BearerToken returns the token of an Authorization header.
+func BearerToken(header string) (string, bool) {
+	scheme, token, ok := strings.Cut(header, " ")
+	token = strings.TrimSpace(token)
+	return token, ok && strings.EqualFold(scheme, "bearer") && token != ""
+}
+
+func writeProblem(h huma.API, ctx huma.Context, err error) {
+	var p *Problem
+	if !errors.As(problemOf(err), &p) {
+		p = NewProblem(wire.CodeInternal, "")
+	}
+	ctx.SetHeader("Content-Type", problemContent)
+	if p.Status == http.StatusUnauthorized {
+		ctx.SetHeader("WWW-Authenticate", "Bearer")
+	}
+	ctx.SetStatus(p.Status)
+	_ = h.Marshal(ctx.BodyWriter(), "application/json", p)
+}
