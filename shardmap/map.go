@@ -40,10 +40,10 @@ type Node struct {
 // Map is one version of the map. The zero value is not a map; see New.
 type Map struct {
 	epoch    uint64
-	slots    []wire.ShardID                  // by slot, len wire.Slots
-	shards   []wire.ShardID                  // 1..n
-	replicas [][]wire.NodeID                 // by shard-1, in the order of the draft
-	nodes    []Node                          // by id
+	slots    []wire.ShardID                 // by slot, len wire.Slots
+	shards   []wire.ShardID                 // 1..n
+	replicas [][]wire.NodeID                // by shard-1, in the order of the draft
+	nodes    []Node                         // by id
 	on       map[wire.NodeID][]wire.ShardID // ascending; nodes without a shard are absent
 }
 
