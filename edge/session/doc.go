@@ -9,8 +9,9 @@
 // What it promises:
 //
 //   - ack_sent leaves for nothing but an answered OpAppend.
-//   - Within a conversation new_message frames leave in the order of the log.
-//     Whatever is shed for want of room is followed by another sync, so
+//   - Within a conversation new_message frames leave in the order of the log,
+//     and none is left out. After a sync began again a client may see some
+//     twice. Whatever is shed for want of room is followed by another sync, so
 //     nothing acknowledged is lost by it.
 //   - A receipt reaches the conversation's shard before the user's: OpMark is
 //     asked for only once the OpReceipt of the same cursors was answered.
@@ -36,8 +37,8 @@
 //     wire.CodeWrongShard that its map is old; then it gives every answer to
 //     CoreReply as it is, and what expires or is lost with a link to Lost.
 //   - The session repeats what it can: OpOpen, OpChanges, OpRange, OpReceipt
-//     and OpMark, at once when the answer named a leader, after RetryEvery
-//     otherwise, for as long as the connection lives. A send is not repeated,
+//     and OpMark, for as long as the connection lives and RetryEvery apart; the
+//     first three at once when the answer named the leader. A send is not repeated,
 //     because its content is gone by then: the client gets wire.CodeUnavailable
 //     with a time and repeats it under the same client_msg_id. OpTyping and
 //     OpClose have no answer; a lost one costs freshness.

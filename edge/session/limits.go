@@ -40,24 +40,27 @@ const (
 // The sizes of what a session remembers. All of it is allocated when needed
 // and freed when done; an idle session has none of it.
 const (
-	// MaxAcks is how many conversations may have receipts under way, at 72
-	// bytes each. When all are taken, a receipt for another conversation is
+	// MaxAcks is how many conversations may have receipts under way, at 56
+	// bytes each; a quarter of it is sent without waiting for AckDelay. When all are taken, a receipt for another conversation is
 	// answered with wire.CodeTooFast.
-	MaxAcks = 64
+	MaxAcks = 256
 
 	// ChangesPage is how many conversations a sync asks for at a time, at 40
 	// bytes each.
 	ChangesPage = 64
 
 	// MaxHeld is how many conversations with live pushes a sync remembers, at
-	// 32 bytes each. When one more comes, the sync takes another round.
+	// 32 bytes each. When one more comes, the sync takes another round. It is
+	// also how many pulled ones it remembers, so as not to send twice what was
+	// pulled and is pushed later.
 	MaxHeld = 64
 
-	// MinRangePage and MaxRangePage bound how many messages are asked for at a
-	// time. A page starts small for a quick first frame, doubles while the
-	// socket takes it all, and shrinks to what it took.
-	MinRangePage = 50
-	MaxRangePage = wire.MaxHistoryPage
+	// FirstRangePage is how many messages of a conversation are asked for
+	// first, for a quick first frame. The next page is twice as long, up to
+	// MaxRangePage, as long as the socket takes all of it; one that it did not
+	// take is followed by one of what it took.
+	FirstRangePage = 50
+	MaxRangePage   = wire.MaxHistoryPage
 
 	// MaxStatuses is how many members' cursors of one conversation a sync
 	// tells. Ticks in larger groups come from the history's cursors.

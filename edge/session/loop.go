@@ -52,6 +52,7 @@ type Loop struct {
 	frame wire.Frame // the frame being built
 	item  peer.Item  // the request being built
 	buf   []byte     // the encoded frame
+	text  []byte     // the message of an error
 }
 
 // NewLoop returns a loop for sessions with cfg, or what is wrong with cfg.

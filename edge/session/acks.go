@@ -1,0 +1,171 @@
+package session
+
+import (
+	"github.com/godwit-im/godwit/wire"
+	"github.com/godwit-im/godwit/wire/peer"
+)
+
+// acks is what a client has acknowledged and the cores have not yet confirmed:
+// one row per conversation, so a thousand receipts of one chat are one
+// request. A row goes round this ring and leaves it when nothing new came:
+//
+//	dirty ──AckDelay──▶ receiptOut ──OK──▶ markOut ──OK──▶ gone, or dirty again
+//	  ▲                     │                │  ▲
+//	  └────── failed ───────┘         failed └──┘ markDue, after RetryEvery
+type acks struct {
+	rows []ackRow
+	due  wire.Millis // when flushAcks has something to do; never: nothing
+}
+
+type ackRow struct {
+	chat                wire.ChatID
+	delivered, read     wire.Seq // as the client said
+	sentDelivered, sent wire.Seq // delivered and read in the request that is out
+	step                ackStep
+}
+
+type ackStep uint8
+
+const (
+	ackDirty ackStep = iota
+	receiptOut
+	markDue
+	markOut
+)
+
+// flushAt is how many conversations wait at most for AckDelay to pass.
+const flushAt = MaxAcks / 4
+
+// ack notes that the client has chat up to delivered and has read up to read.
+func (s *Session) ack(l *Loop, chat wire.ChatID, delivered, read wire.Seq) {
+	if s.acks == nil {
+		s.acks = &acks{due: never}
+	}
+	a := s.acks
+	i := a.find(chat)
+	if i < 0 {
+		if len(a.rows) == MaxAcks {
+			s.refuse(l, refusal{code: wire.CodeTooFast, op: l.in.Op, after: AckDelay})
+			return
+		}
+		i = len(a.rows)
+		a.rows = append(a.rows, ackRow{chat: chat})
+	}
+	r := &a.rows[i]
+	r.delivered, r.read = max(r.delivered, delivered), max(r.read, read)
+	if r.step != ackDirty {
+		return
+	}
+	a.due = min(a.due, l.Now+AckDelay)
+	if a.dirty() >= flushAt {
+		s.flushAcks(l)
+	}
+	s.plan(l)
+}
+
+func (a *acks) find(chat wire.ChatID) int {
+	for i := range a.rows {
+		if a.rows[i].chat == chat {
+			return i
+		}
+	}
+	return -1
+}
+
+func (a *acks) dirty() (n int) {
+	if len(a.rows) < flushAt {
+		return 0 // cannot matter yet; spares the count for most sessions
+	}
+	for i := range a.rows {
+		if a.rows[i].step == ackDirty {
+			n++
+		}
+	}
+	return n
+}
+
+// flushAcks sends what waits. What cannot be sent waits for RetryEvery.
+func (s *Session) flushAcks(l *Loop) {
+	a := s.acks
+	if a == nil {
+		return
+	}
+	a.due = never
+	for i := range a.rows {
+		switch r := &a.rows[i]; r.step {
+		case ackDirty:
+			r.sentDelivered, r.sent = r.delivered, r.read
+			s.askAck(l, r, peer.OpReceipt)
+		case markDue:
+			s.askAck(l, r, peer.OpMark)
+		}
+	}
+}
+
+// askAck sends the receipt or mark of r.
+func (s *Session) askAck(l *Loop, r *ackRow, op peer.Op) {
+	l.item = peer.Item{Op: op, Chat: r.chat, User: s.User(), Delivered: r.sentDelivered, Read: r.sent}
+	waits, out := ackDirty, receiptOut
+	if op == peer.OpMark {
+		l.item.Device = s.Device()
+		waits, out = markDue, markOut
+	}
+	if l.out.Core(&l.item, 0) {
+		r.step = out
+		return
+	}
+	s.retryAck(l, r, waits)
+}
+
+func (s *Session) retryAck(l *Loop, r *ackRow, waits ackStep) {
+	l.Counters.AckRetries.Add(1)
+	r.step = waits
+	s.acks.due = min(s.acks.due, l.Now+RetryEvery)
+}
+
+// ackAnswered moves the row of ask.Chat along the ring.
+func (s *Session) ackAnswered(l *Loop, ask *Ask, it *peer.Item) {
+	i := -1
+	if s.acks != nil {
+		i = s.acks.find(ask.Chat)
+	}
+	out, waits := receiptOut, ackDirty
+	if ask.Op == peer.OpMark {
+		out, waits = markOut, markDue
+	}
+	if i < 0 || s.acks.rows[i].step != out {
+		l.Counters.StaleReplies.Add(1)
+		return
+	}
+	r := &s.acks.rows[i]
+	switch {
+	case it.Code != wire.OK && final(it.Code):
+		s.acks.drop(i)
+		s.refuse(l, refusal{code: it.Code})
+	case it.Code != wire.OK:
+		s.retryAck(l, r, waits)
+	case ask.Op == peer.OpReceipt:
+		s.askAck(l, r, peer.OpMark)
+	case r.delivered > r.sentDelivered || r.read > r.sent:
+		r.step = ackDirty
+		s.acks.due = min(s.acks.due, l.Now+AckDelay)
+	default:
+		s.acks.drop(i)
+	}
+	if s.acks != nil && len(s.acks.rows) == 0 {
+		s.acks = nil
+	}
+}
+
+func (a *acks) drop(i int) {
+	last := len(a.rows) - 1
+	a.rows[i] = a.rows[last]
+	a.rows = a.rows[:last]
+}
+
+// final reports whether asking again cannot help: the client asked for
+// something that is not there or not its own.
+func final(code wire.Code) bool {
+	spec := code.SpecOf()
+	return spec != nil && !spec.Retryable
+}
