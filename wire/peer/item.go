@@ -46,7 +46,12 @@ const MaxItem = 4 << 20
 const header = 4 // length
 
 // Append appends it to a batch. It panics on an op that is not in the table.
+// The caller keeps the item within MaxItem and its ids and names within wire's
+// bounds: Next refuses a longer one, and with it the rest of the batch.
 func Append(b []byte, it *Item) []byte {
+	if specs[it.Op].name == "" {
+		panic("peer: Append of an op that has no row in the table")
+	}
 	start := len(b)
 	b = append(b, 0, 0, 0, 0, byte(it.Op))
 	for _, f := range specs[it.Op].fields {
