@@ -12,6 +12,9 @@ import (
 // the creator and its content the group's name.
 const KindGroupCreated = "group.created"
 
+// kindText is what an entry without a kind is; it is not stored.
+const kindText = "text"
+
 // chat returns the row of a conversation, existing or not.
 func (m *Machine) chat(id wire.ChatID) (*node[chat], error) {
 	m.key = appendChatKey(m.key[:0], tableChat, id)
@@ -97,6 +100,9 @@ func (m *Machine) append(it *peer.Item, res *Result) error {
 		c.begin(it.User, it.Peer)
 	}
 	e := logEntry{sender: it.User, cmid: it.ClientMsgID, kind: it.Kind, replyTo: it.ReplyTo, content: it.Body}
+	if string(e.kind) == kindText {
+		e.kind = nil
+	}
 	m.addEntry(n, &e, it, res)
 	m.setDedupe(&id, same.with(res.Seq))
 	return nil

@@ -3,6 +3,8 @@
 // Scribble that a slice it handed out is overwritten when its lifetime ends,
 // so that whoever keeps one is found out.
 //
+// It does not import package shard, so that the tests inside it can use it.
+//
 // A Store is safe for concurrent use (without Scribble); a Batch belongs to
 // one goroutine. Everything is deterministic.
 package shardtest
@@ -11,8 +13,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-
-	"github.com/godwit-im/godwit/core/shard"
 )
 
 // Store is an ordered map of rows, all of them committed.
@@ -30,8 +30,6 @@ type Store struct {
 
 // NewStore returns an empty store.
 func NewStore() *Store { return &Store{} }
-
-var _ shard.View = (*Store)(nil)
 
 // Get implements shard.View.
 func (s *Store) Get(key []byte) (value []byte, ok bool, err error) {
@@ -152,8 +150,6 @@ type Write struct {
 
 // Batch collects writes. The zero value is empty and ready.
 type Batch struct{ Writes []Write }
-
-var _ shard.Writer = (*Batch)(nil)
 
 // Set implements shard.Writer.
 func (b *Batch) Set(key, value []byte) {
