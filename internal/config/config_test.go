@@ -1,0 +1,158 @@
+package config_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/godwit-im/godwit/internal/config"
+	"github.com/godwit-im/godwit/internal/fault"
+)
+
+// load reads settings from flags, environment and the text of a file.
+func load(t *testing.T, args, env []string, file string) (config.Server, error) {
+	t.Helper()
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	config.AddFlags(flags)
+	if file != "" {
+		name := filepath.Join(t.TempDir(), "godwit.toml")
+		if err := os.WriteFile(name, []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--config", name)
+	}
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return config.Load(flags, append(env, "HOME=/home/x"))
+}
+
+func TestDefaults(t *testing.T) {
+	s, err := load(t, nil, nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Listen != "127.0.0.1:8080" || s.Data != "/home/x/.local/share/godwit" || s.Heartbeat != 30*time.Second || s.MaxContent != 64<<10 || !s.DevSignIn() {
+		t.Errorf("%+v", s)
+	}
+	if s, _ = load(t, nil, []string{"XDG_DATA_HOME=/xdg"}, ""); s.Data != "/xdg/godwit" {
+		t.Errorf("data %q", s.Data)
+	}
+}
+
+func TestEachSourceWinsOverTheNext(t *testing.T) {
+	const file = "max_connections = 1\nheartbeat = \"10s\"\nshards = 3\n"
+	env := []string{"GODWIT_MAX_CONNECTIONS=2", "GODWIT_HEARTBEAT=20s"}
+	s, err := load(t, []string{"--max-connections", "3"}, env, file)
+	if err != nil || s.MaxConnections != 3 || s.Heartbeat != 20*time.Second || s.Shards != 3 {
+		t.Errorf("%+v %v", s, err)
+	}
+}
+
+func TestEverySettingCanBeSaidInEveryWay(t *testing.T) {
+	sample := map[config.Kind]string{config.Text: "x", config.Path: "/x", config.Address: "127.0.0.1:1", config.URL: "https://x",
+		config.Int: "7", config.Size: "2KiB", config.Duration: "9s", config.Bool: "true", config.List: "a,b"}
+	for i := range config.Settings {
+		st := &config.Settings[i]
+		text := sample[st.Kind]
+		if st.OneOf != nil {
+			text = st.OneOf[len(st.OneOf)-1]
+		}
+		if st.Secret {
+			text = strings.Repeat("s", 32)
+		}
+		with := func(args, env []string, file string) config.Server {
+			s, err := load(t, args, env, file)
+			var f *fault.Error
+			if errors.As(err, &f) && strings.HasPrefix(st.Key, "tls_") {
+				return s // one half of a pair
+			}
+			if err != nil {
+				t.Errorf("%s: %v", st.Key, err)
+			}
+			return s
+		}
+		byEnv := with(nil, []string{st.Env() + "=" + text}, "")
+		byFile := with(nil, nil, st.Key+" = \""+text+"\"\n")
+		if !equal(byEnv, byFile) {
+			t.Errorf("%s: environment and file differ:\n%+v\n%+v", st.Key, byEnv, byFile)
+		}
+		if !st.Secret {
+			if byFlag := with([]string{"--" + st.Flag() + "=" + text}, nil, ""); !equal(byEnv, byFlag) {
+				t.Errorf("%s: environment and flag differ", st.Key)
+			}
+		}
+		if st.Doc == "" || strings.HasSuffix(st.Doc, ".") {
+			t.Errorf("%s: doc %q", st.Key, st.Doc)
+		}
+	}
+}
+
+func equal(a, b config.Server) bool {
+	text := func(s config.Server) string { return strings.Join(strings.Fields(fmt.Sprintf("%+v", s)), " ") }
+	return text(a) == text(b)
+}
+
+func TestTablesAndTypesOfTOML(t *testing.T) {
+	s, err := load(t, nil, nil, "[auth]\nissuer = \"me\"\npublic_key = [\"a.pem\", \"b.pem\"]\n[max]\ncontent = 1024\n")
+	if err != nil || s.AuthIssuer != "me" || len(s.AuthPublicKeys) != 2 || s.MaxContent != 1024 {
+		t.Errorf("%+v %v", s, err)
+	}
+}
+
+func TestWhatIsRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		args, env []string
+		file      string
+		code      fault.Code
+		says      string
+	}{
+		"key in the file":     {file: "max_conections = 1\n", code: fault.BadKey, says: "did you mean max_connections?"},
+		"far off key":         {file: "zzz = 1\n", code: fault.BadKey, says: "remove it"},
+		"variable":            {env: []string{"GODWIT_LISTN=x"}, code: fault.BadKey, says: "did you mean GODWIT_LISTEN?"},
+		"number":              {args: []string{"--shards", "many"}, code: fault.BadValue, says: `--shards is "many": want a number`},
+		"range":               {env: []string{"GODWIT_SHARDS=5000"}, code: fault.BadValue, says: "GODWIT_SHARDS is \"5000\": want at most 1024"},
+		"duration":            {args: []string{"--heartbeat", "1ms"}, code: fault.BadValue, says: "want at least 1s"},
+		"address":             {args: []string{"--listen", "8080"}, code: fault.BadValue, says: "want HOST:PORT"},
+		"choice":              {args: []string{"--log-format", "xml"}, code: fault.BadValue, says: "want one of text, json"},
+		"half of tls":         {args: []string{"--tls-cert", "x"}, code: fault.BadValue, says: "set both"},
+		"short secret":        {env: []string{"GODWIT_AUTH_HS256_SECRET=short"}, code: fault.BadValue, says: "at least 32"},
+		"open development":    {args: []string{"--listen", "0.0.0.0:80"}, code: fault.DevAuthExposed, says: "--insecure-dev-auth"},
+		"broken file":         {file: "a = = 1", code: fault.BadConfigFile, says: "godwit.toml"},
+		"file that is absent": {args: []string{"--config", "/nowhere/x.toml"}, code: fault.BadConfigFile, says: "/nowhere/x.toml"},
+	} {
+		_, err := load(t, c.args, c.env, c.file)
+		var f *fault.Error
+		if !errors.As(err, &f) || f.Code != c.code || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want E%d with %q", name, err, c.code, c.says)
+		}
+	}
+}
+
+func TestSecretsStayOutOfErrors(t *testing.T) {
+	_, err := load(t, nil, []string{"GODWIT_AUTH_HS256_SECRET=hunter2"}, "")
+	if err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestDevelopmentMayBeOpenedOnPurpose(t *testing.T) {
+	if _, err := load(t, []string{"--listen", "0.0.0.0:80", "--insecure-dev-auth"}, nil, ""); err != nil {
+		t.Error(err)
+	}
+	if _, err := load(t, []string{"--listen", "0.0.0.0:80"}, []string{"GODWIT_AUTH_HS256_SECRET=" + strings.Repeat("x", 32)}, ""); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestVariablesOfKubernetesAreNoSettings(t *testing.T) {
+	if _, err := load(t, nil, []string{"GODWIT_SERVICE_HOST=10.0.0.1", "GODWIT_PORT_8080_TCP=tcp://10.0.0.1:8080"}, ""); err != nil {
+		t.Error(err)
+	}
+}
