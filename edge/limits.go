@@ -63,7 +63,7 @@ const (
 
 	// dirtyMax is how many sockets may wait for the end of a turn with bytes
 	// to write; a turn with more flushes in the middle.
-	dirtyMax = 4096
+	dirtyMax = 1024
 
 	// verifiers is how many tokens are verified at once, and verifyQueue how
 	// many wait. An RS256 token costs some 50 µs, so a full queue is 100 ms
@@ -71,8 +71,9 @@ const (
 	verifiers   = 2
 	verifyQueue = 4096
 
-	// bufferKeep is the largest scratch buffer that a loop keeps between turns.
-	bufferKeep = 256 << 10
+	// bufferKeep is the largest output buffer that a loop keeps for the next
+	// turn. With dirtyMax of them it holds 16 MiB at most.
+	bufferKeep = 16 << 10
 )
 
 func defaultLoops() int { return min(runtime.GOMAXPROCS(0), MaxLoops) }

@@ -8,6 +8,7 @@ import (
 	"github.com/godwit-im/godwit/shardmap"
 	"github.com/godwit-im/godwit/shardmap/watch"
 	"github.com/godwit-im/godwit/wire"
+	"github.com/godwit-im/godwit/wire/peer"
 )
 
 // router knows who to ask: from the shard map which shard owns a slot, and
@@ -198,4 +199,31 @@ func (r *router) setNode(node wire.NodeID, up bool) {
 		next[node] = true
 	}
 	r.nodes.Store(&next)
+}
+
+// note learns from an answer of node about the shard of slot.
+func (r *router) note(slot wire.Slot, node wire.NodeID, it *peer.Item) {
+	shard, ok := r.shard(slot)
+	if !ok {
+		return
+	}
+	switch it.Code {
+	case wire.CodeNotLeader:
+		if it.Node != 0 && it.Node != node {
+			r.learn(shard, it.Node)
+		} else {
+			r.forget(shard, node)
+		}
+	case wire.CodeWrongShard:
+		r.forget(shard, node) // the watcher brings the new map
+	default:
+		r.learnFirst(shard, node)
+	}
+}
+
+// learnFirst notes that node leads shard unless somebody is known to.
+func (r *router) learnFirst(shard wire.ShardID, node wire.NodeID) {
+	if rt := r.routes.Load(); rt != nil && rt.leaders[shard] != nil && rt.leaders[shard].Load() == 0 {
+		rt.leaders[shard].CompareAndSwap(0, uint32(node))
+	}
 }

@@ -2,7 +2,6 @@ package edge
 
 import (
 	"crypto/tls"
-	"errors"
 	"io"
 	"net"
 	"time"
@@ -98,7 +97,7 @@ func (s *shim) read(raw, scratch []byte, got func(plain []byte) bool) error {
 		if n > 0 && !got(scratch[:n]) {
 			return nil
 		}
-		if errors.As(err, new(errNothingYet)) {
+		if _, ok := err.(errNothingYet); ok {
 			s.in = nil
 			return nil
 		}
@@ -106,4 +105,18 @@ func (s *shim) read(raw, scratch []byte, got func(plain []byte) bool) error {
 			return err
 		}
 	}
+}
+
+// seal encrypts plain, and with last the end of the stream, and returns the
+// records to send. They are valid until the next call on s.
+func (s *shim) seal(plain []byte, last bool) []byte {
+	if len(plain) > 0 {
+		_, _ = s.conn.Write(plain) // the shim's Write does not fail
+	}
+	if last {
+		_ = s.conn.CloseWrite()
+	}
+	records := s.out
+	s.out = nil
+	return records
 }

@@ -40,7 +40,7 @@ type Config struct {
 	Core Caller
 	// Verify checks a bearer token and returns whose it is. The error is a
 	// wire.Code. Required.
-	Verify func(token string) (wire.UserID, error)
+	Verify func(ctx context.Context, token string) (wire.UserID, error)
 	// DevToken makes a token for anybody who asks; nil switches the development
 	// sign-in off.
 	DevToken func(user wire.UserID, device wire.DeviceID) (token string, expires time.Time, err error)

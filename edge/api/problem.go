@@ -132,7 +132,7 @@ func (a *api) authenticate(h huma.API) func(huma.Context, func(huma.Context)) {
 			next(ctx)
 			return
 		}
-		user, err := a.user(ctx.Header("Authorization"))
+		user, err := a.user(ctx.Context(), ctx.Header("Authorization"))
 		if err != nil {
 			writeProblem(h, ctx, err)
 			return
@@ -142,7 +142,7 @@ func (a *api) authenticate(h huma.API) func(huma.Context, func(huma.Context)) {
 }
 
 // user returns whose token an Authorization header carries.
-func (a *api) user(header string) (wire.UserID, error) {
+func (a *api) user(ctx context.Context, header string) (wire.UserID, error) {
 	token, ok := BearerToken(header)
 	if !ok {
 		return "", wire.CodeUnauthenticated
@@ -150,7 +150,7 @@ func (a *api) user(header string) (wire.UserID, error) {
 	if len(token) > wire.MaxToken {
 		return "", wire.CodeTokenTooLong
 	}
-	return a.cfg.Verify(token)
+	return a.cfg.Verify(ctx, token)
 }
 
 // BearerToken returns the token of an Authorization header.

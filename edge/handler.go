@@ -1,0 +1,79 @@
+package edge
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/godwit-im/godwit/edge/api"
+	"github.com/godwit-im/godwit/edge/auth"
+	"github.com/godwit-im/godwit/wire"
+)
+
+// devTokenFor is how long a token of the development sign-in is good.
+const devTokenFor = 12 * time.Hour
+
+// pagePolicy is the Content-Security-Policy of the page: its own files and its
+// own server, nothing inline, nobody's frame.
+const pagePolicy = "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+// handler serves the public address.
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/ws", s.serveWS)
+	cfg := api.Config{
+		Core: s.calls,
+		Verify: func(ctx context.Context, token string) (wire.UserID, error) {
+			who, code := s.verify.identify(ctx, []byte(token))
+			if code != wire.OK {
+				return "", code
+			}
+			return who.User, nil
+		},
+		Version: s.cfg.Version,
+		Limits: wire.Limits{
+			Content:  uint32(s.cfg.MaxContent),
+			Frame:    uint32(wire.MaxFrame(wire.Msgpack, s.cfg.MaxContent)),
+			InFlight: uint32(s.session.InFlight),
+		},
+		Heartbeat: s.cfg.Heartbeat,
+	}
+	if s.cfg.DevSecret != nil {
+		cfg.DevToken = s.devToken
+	}
+	api.Register(mux, cfg)
+	mux.Handle("/", page(s.cfg.Page))
+	return mux
+}
+
+func (s *Server) devToken(user wire.UserID, device wire.DeviceID) (string, time.Time, error) {
+	now := time.Now()
+	token, err := auth.Mint(s.cfg.DevSecret, user, device, now, devTokenFor)
+	return token, now.Add(devTokenFor), err
+}
+
+// page adds the headers that keep the page to itself.
+func page(h http.Handler) http.Handler {
+	if h == nil {
+		h = http.NotFoundHandler()
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hd := w.Header()
+		hd.Set("Content-Security-Policy", pagePolicy)
+		hd.Set("X-Content-Type-Options", "nosniff")
+		hd.Set("Referrer-Policy", "no-referrer")
+		hd.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.ServeHTTP(w, r)
+	})
+}
+
+// descriptorLimit returns how many files this process may have open.
+func descriptorLimit() int {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
+		return 1024 // what systems have had for decades
+	}
+	return int(min(r.Cur, 1<<30))
+}

@@ -1,0 +1,64 @@
+package edge
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/godwit-im/godwit/edge/auth"
+	"github.com/godwit-im/godwit/edge/session"
+	"github.com/godwit-im/godwit/wire"
+)
+
+// verifyJob is a token to verify for a connection.
+type verifyJob struct {
+	loop  *loop
+	h     handle
+	token []byte
+}
+
+// verifyTimeout bounds one verification, which may have to fetch keys.
+const verifyTimeout = 6 * time.Second
+
+// verifier verifies tokens on a few goroutines of its own.
+type verifier struct {
+	auth *auth.Verifier
+	jobs chan verifyJob
+	full atomic.Uint64 // tokens that found the queue full
+}
+
+// submit hands a job over; false when too many wait.
+func (v *verifier) submit(j verifyJob) bool {
+	select {
+	case v.jobs <- j:
+		return true
+	default:
+		v.full.Add(1)
+		return false
+	}
+}
+
+// run verifies tokens until ctx ends.
+func (v *verifier) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case j := <-v.jobs:
+			who, code := v.identify(ctx, j.token)
+			j.loop.post(work{kind: workVerdict, h: j.h, who: who, code: code})
+		}
+	}
+}
+
+// identify verifies one token within verifyTimeout. It may take long when
+// keys have to be fetched.
+func (v *verifier) identify(ctx context.Context, token []byte) (session.Identity, wire.Code) {
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
+	id, err := v.auth.Verify(ctx, token)
+	if err != nil {
+		return session.Identity{}, auth.CodeOf(err)
+	}
+	return session.Identity{User: id.User, Device: id.Device, Expires: wire.Millis(id.Expires.UnixMilli())}, wire.OK
+}
