@@ -58,16 +58,13 @@ func (m *Machine) inbox(id []byte, chat wire.ChatID) (*node[inbox], error) {
 	return n, nil
 }
 
-// entryOf returns both rows and completes the marks of the second.
+// entryOf returns both rows.
 func (m *Machine) entryOf(id []byte, chat wire.ChatID) (u *node[user], x *node[inbox], err error) {
 	if u, err = m.user(id); err != nil {
 		return nil, nil, err
 	}
-	if x, err = m.inbox(id, chat); err != nil {
-		return nil, nil, err
-	}
-	x.row.complete(&u.row)
-	return u, x, nil
+	x, err = m.inbox(id, chat)
+	return u, x, err
 }
 
 // stamp says that a row changed, at the next point of the user's counter.
@@ -103,25 +100,29 @@ func (m *Machine) bump(it *peer.Item, res *Result) error {
 func (m *Machine) bumpRow(it *peer.Item, id []byte, u *node[user], x *node[inbox]) {
 	row := &x.row
 	own := bytes.Equal(id, it.User)
+	var origin *device
+	if own && row.continues(&u.row, it.Device)+1 == it.Seq {
+		origin = u.row.device(it.Device)
+	}
+	stamped := it.Seq > row.last || own && it.Seq > row.read
+	if !stamped && origin == nil {
+		return
+	}
+	row.complete(&u.row)
+	m.inboxes.change(x)
 	if !row.exists {
 		row.exists = true
 		row.peer = peerOf(it, own)
 	}
-	stamped := false
 	if raise(&row.last, it.Seq) != 0 {
 		row.at = max(row.at, it.At)
-		stamped = true
 	}
 	if own {
-		stamped = raise(&row.read, it.Seq) != 0 || stamped
-		if d := u.row.device(it.Device); d != nil {
-			k := row.mark(d.number)
-			if k.delivered+1 == it.Seq {
-				k.delivered = it.Seq
-				raise(&row.delivered, it.Seq)
-				m.inboxes.change(x)
-			}
-		}
+		raise(&row.read, it.Seq)
+	}
+	if origin != nil {
+		row.mark(origin.number).delivered = it.Seq
+		raise(&row.delivered, it.Seq)
 	}
 	if stamped {
 		m.effect(Effect{Kind: Bumped, Chat: it.Chat, User: id, Seq: row.last, Stamp: m.stamp(u, x)})
@@ -156,6 +157,7 @@ func (m *Machine) touch(it *peer.Item, res *Result) error {
 		if !x.row.exists {
 			continue
 		}
+		x.row.complete(&u.row)
 		m.effect(Effect{Kind: Touched, Chat: it.Chat, User: id, Seq: x.row.last, Stamp: m.stamp(u, x)})
 	}
 	return nil
@@ -183,25 +185,31 @@ func (m *Machine) mark(it *peer.Item, res *Result) error {
 	if len(it.Device) > 0 && u.row.device(it.Device) == nil {
 		m.register(u, it.Device)
 	}
+	m.effect(m.raiseMarks(it, u, x))
+	res.Stamp = u.row.head
+	return nil
+}
+
+// raiseMarks raises the cursors of an inbox row and says where they are.
+func (m *Machine) raiseMarks(it *peer.Item, u *node[user], x *node[inbox]) Effect {
 	row := &x.row
-	row.complete(&u.row)
 	read := min(it.Read, row.last)
 	delivered := max(min(it.Delivered, row.last), read)
-	changed := raise(&row.delivered, delivered) != 0
-	eff := Effect{Kind: Marked, Chat: it.Chat, User: it.User, Device: it.Device, Delivered: row.delivered}
-	if d := u.row.device(it.Device); d != nil {
-		k := row.mark(d.number)
-		changed = raise(&k.delivered, delivered) != 0 || changed
-		eff.Delivered = k.delivered
+	has := row.continues(&u.row, it.Device)
+	eff := Effect{Kind: Marked, Chat: it.Chat, User: it.User, Device: it.Device, Delivered: max(has, delivered)}
+	if delivered <= has && delivered <= row.delivered && read <= row.read {
+		return eff
 	}
+	row.complete(&u.row)
+	m.inboxes.change(x)
+	if d := u.row.device(it.Device); d != nil {
+		raise(&row.mark(d.number).delivered, delivered)
+	}
+	raise(&row.delivered, delivered)
 	if eff.Read = raise(&row.read, read); eff.Read != 0 {
 		eff.Stamp = m.stamp(u, x)
-	} else if changed {
-		m.inboxes.change(x)
 	}
-	res.Stamp = u.row.head
-	m.effect(eff)
-	return nil
+	return eff
 }
 
 // device carries out OpDevice.

@@ -138,7 +138,7 @@ func same(t *rapid.T, a, b *world, who string) {
 	if !slices.Equal(a.batch.Writes[a.from:], b.batch.Writes[b.from:]) || !slices.Equal(a.out.Results, b.out.Results) {
 		t.Fatalf("a machine and %s part:\n%s\n%s", who, a.answer(), b.answer())
 	}
-	if x, y := fmt.Sprintf("%q", a.out.Effects), fmt.Sprintf("%q", b.out.Effects); x != y {
+	if x, y := fmt.Sprintf("%+v", a.out.Effects), fmt.Sprintf("%+v", b.out.Effects); x != y {
 		t.Fatalf("a machine and %s see other effects:\n%s\n%s", who, x, y)
 	}
 }
