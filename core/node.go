@@ -2,12 +2,22 @@ package core
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"github.com/lni/dragonboat/v4"
 
+	"github.com/godwit-im/godwit/core/fanout"
+	"github.com/godwit-im/godwit/core/store"
 	"github.com/godwit-im/godwit/internal/link"
+	"github.com/godwit-im/godwit/shardmap"
 	"github.com/godwit-im/godwit/shardmap/watch"
 	"github.com/godwit-im/godwit/wire"
 )
@@ -20,22 +30,47 @@ type Config struct {
 	// Dir is the node's data directory. It is created when missing; store and
 	// raft are made in it. Exactly one process may have it open.
 	Dir string
-	// Watcher follows the shard map. Open waits for a first map with this node
-	// in it for as long as its context allows.
+	// Watcher follows the shard map. Open waits for a first map for as long as
+	// its context allows.
 	Watcher *watch.Watcher
-	// RaftAddr is where dragonboat listens and what other nodes call. Empty
-	// when every shard of this node has one replica: then nothing listens. It
-	// may not change between restarts.
+	// RaftAddr is where dragonboat listens and what other nodes call: the
+	// RaftAddr of this node in the shard map. Empty when every shard of this
+	// node has one replica: then nothing listens.
 	RaftAddr string
 	// Log receives what an operator should see; nil discards it.
 	Log *slog.Logger
 	// Now is the clock that leaders stamp entries with; nil is time.Now.
 	Now func() time.Time
+	// FreeSpace tells how many bytes the disk of a directory has left; nil
+	// asks the operating system.
+	FreeSpace func(dir string) (uint64, error)
 }
 
 // Node is one core node. All methods are safe for concurrent use.
 type Node struct {
-	cfg Config
+	// Set by Open.
+	cfg     Config
+	log     *slog.Logger
+	store   *store.Store
+	host    *dragonboat.NodeHost
+	started time.Time
+	stop    chan struct{}
+	jobs    chan job
+	turns   sync.Pool
+	c       counters
+
+	wg     sync.WaitGroup
+	closed sync.Once
+
+	link     atomic.Pointer[link.Link]
+	full     atomic.Bool // the disk has less than reserve left
+	replicas atomic.Pointer[map[wire.ShardID]*replica]
+
+	mu struct {
+		sync.Mutex
+		peers map[wire.NodeID]bool         // that are up
+		hints map[wire.ShardID]wire.NodeID // who said that it leads a shard elsewhere
+	}
 }
 
 // Open opens the data directory and starts every replica that the shard map
@@ -44,29 +79,144 @@ type Node struct {
 //
 // The caller then joins a link with Events as handlers and hands it to Attach.
 func Open(ctx context.Context, cfg Config) (*Node, error) {
-	return &Node{cfg: cfg}, nil
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.FreeSpace == nil {
+		cfg.FreeSpace = freeSpace
+	}
+	m, err := cfg.Watcher.Wait(ctx, 0)
+	if err != nil {
+		return nil, fmt.Errorf("core: waiting for a shard map; check that a control node runs: %w", err)
+	}
+	n := &Node{cfg: cfg, log: cfg.Log, started: time.Now(), stop: make(chan struct{}), jobs: make(chan job, readQueue)}
+	n.turns.New = func() any { return new(turn) }
+	n.mu.peers = make(map[wire.NodeID]bool)
+	n.mu.hints = make(map[wire.ShardID]wire.NodeID)
+	n.replicas.Store(&map[wire.ShardID]*replica{})
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("core: cannot create the data directory: %w", err)
+	}
+	if n.store, err = store.Open(filepath.Join(cfg.Dir, "store"), store.Options{Log: cfg.Log}); err != nil {
+		return nil, err
+	}
+	if n.host, err = openHost(n); err != nil {
+		return nil, errors.Join(err, n.store.Close())
+	}
+	n.checkSpace()
+	for range readers {
+		n.wg.Go(n.work)
+	}
+	n.wg.Go(n.ticks)
+	if err := n.follow(m); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	n.wg.Go(func() { n.watchMap(m) })
+	return n, nil
 }
-
-// Events returns the handlers to register with the node's link. They never
-// block and copy what they keep.
-func (n *Node) Events() link.Events { return link.Events{} }
 
 // Attach gives the node its link; call it once, right after joining. Until
 // then what the node would send is dropped and repeated later where it must
 // arrive. The caller closes the link after the node.
-func (n *Node) Attach(l link.Link) {}
+func (n *Node) Attach(l link.Link) {
+	n.link.Store(&l)
+	for _, r := range n.all() {
+		r.reopen()
+	}
+}
+
+// watchMap starts the replicas that later maps place here.
+func (n *Node) watchMap(m *shardmap.Map) {
+	for {
+		changed := n.cfg.Watcher.Changed()
+		if now := n.cfg.Watcher.Current(); now.Epoch() > m.Epoch() {
+			m = now
+			if err := n.follow(m); err != nil {
+				n.log.Error("core: a replica does not start", "epoch", m.Epoch(), "err", err)
+			}
+		}
+		select {
+		case <-changed:
+		case <-n.stop:
+			return
+		}
+	}
+}
+
+// follow starts the replicas that m places here and that do not run yet. It is
+// called by one goroutine at a time.
+func (n *Node) follow(m *shardmap.Map) error {
+	for _, id := range m.ShardsOn(n.cfg.Node) {
+		if n.replica(id) != nil {
+			continue
+		}
+		if !fanout.Fits(id) {
+			return fmt.Errorf("core: shard number %d is over 65535", id)
+		}
+		r := newReplica(n, id, len(m.Replicas(id)) == 1)
+		next := maps.Clone(*n.replicas.Load())
+		next[id] = r
+		n.replicas.Store(&next)
+		if err := r.start(m.Replicas(id)); err != nil {
+			return fmt.Errorf("core: starting shard %d: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// replica returns the replica of shard id on this node, or nil.
+func (n *Node) replica(id wire.ShardID) *replica { return (*n.replicas.Load())[id] }
+
+// all returns the replicas of this node.
+func (n *Node) all() map[wire.ShardID]*replica { return *n.replicas.Load() }
+
+// shardOfUser returns the shard of a user by the newest map.
+func (n *Node) shardOfUser(user []byte) wire.ShardID {
+	return n.cfg.Watcher.Current().ShardOf(wire.UserID(user).Slot())
+}
+
+// millis is the node's monotonic clock for timeouts, in milliseconds. It is
+// never zero.
+func (n *Node) millis() int64 { return time.Since(n.started).Milliseconds() + 1 }
 
 // Ready returns nil once every shard placed here has a leader and this node
-// has applied what that leader had committed, or ctx's error with the shards
-// that are not.
-func (n *Node) Ready(ctx context.Context) error { return nil }
+// has applied what that leader had committed, or ctx's error with the shard
+// that is not ready.
+func (n *Node) Ready(ctx context.Context) error {
+	for id, r := range n.all() {
+		for {
+			if err := n.readIndex(r); err == nil && r.settled() {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("core: shard %d has no leader that answers: %w", id, ctx.Err())
+			case <-n.stop:
+				return errors.New("core: the node is closed")
+			case <-time.After(readyPoll):
+			}
+		}
+	}
+	return nil
+}
 
-// Describe and Collect make a Node a prometheus.Collector.
-func (n *Node) Describe(ch chan<- *prometheus.Desc) {}
-
-// Collect sends the node's metrics; see metrics.go for the list.
-func (n *Node) Collect(ch chan<- prometheus.Metric) {}
+// readyPoll is how often Ready asks again.
+const readyPoll = 10 * time.Millisecond
 
 // Close stops the replicas, waits for everything the node started and closes
 // the store. Proposals under way are answered CodeUnavailable.
-func (n *Node) Close() error { return nil }
+func (n *Node) Close() (err error) {
+	n.closed.Do(func() {
+		close(n.stop)
+		n.host.Close()
+		n.wg.Wait()
+		for _, r := range n.all() {
+			r.free()
+		}
+		err = n.store.Close()
+	})
+	return err
+}

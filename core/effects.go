@@ -1,0 +1,197 @@
+package core
+
+import (
+	"github.com/godwit-im/godwit/core/shard"
+	"github.com/godwit-im/godwit/wire"
+	"github.com/godwit-im/godwit/wire/peer"
+)
+
+// act acts on what an entry led to. It runs on the apply goroutine of the
+// leader, after the entry was committed to the store.
+func (r *replica) act(effects []shard.Effect, t *turn) {
+	for i := range effects {
+		switch e := &effects[i]; e.Kind {
+		case shard.Appended:
+			r.fanOut(e, t)
+		case shard.CursorMoved:
+			r.tellCursor(e, t)
+		case shard.Marked:
+			if e.Read != 0 {
+				r.mu.Lock()
+				r.pushRead(e.User, e.Device, e.Chat, e.Read, t)
+				r.mu.Unlock()
+			}
+		}
+	}
+}
+
+// fanOut sends a bump with the frame of a new entry to every member's shard.
+func (r *replica) fanOut(e *shard.Effect, t *turn) {
+	t.frame = wire.AppendMsgpack(t.frame[:0], &wire.Frame{
+		Op: wire.OpNewMessage, Chat: e.Chat, Seq: e.Seq, User: e.User, Content: e.Content, Kind: e.ContentKind,
+		At: e.At, ClientMsgID: e.ClientMsgID, ReplyTo: e.ReplyTo,
+	})
+	bump := peer.Item{
+		Op: peer.OpBump, Chat: e.Chat, Seq: e.Seq, At: e.At, User: e.User, Device: e.Device, Peer: e.Peer,
+		Session: e.Session, Body: t.frame,
+	}
+	groups, err := r.members.byShard(e.Chat, e.User, e.Peer, nil)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.node.log.Warn("core: members cannot be read; the outbox keeps the message", "chat", e.Chat, "err", err)
+		r.mu.fan.LookFailed()
+		return
+	}
+	if !r.mu.fan.Begin(e.Chat, e.Seq) {
+		r.node.c.leftToOutbox.Add(1)
+		return
+	}
+	for i := range groups {
+		bump.List = groups[i].list
+		r.mu.fan.Add(groups[i].shard, &bump)
+	}
+	r.mu.fan.Settle(e.Chat)
+}
+
+// tellCursor sends the other members a touch with the status_update of a
+// cursor that rose.
+func (r *replica) tellCursor(e *shard.Effect, t *turn) {
+	if e.Peer == nil {
+		info, ok, err := shard.ChatInfo(r.members.view, e.Chat)
+		if err != nil || !ok || info.Members > touchMembers {
+			return
+		}
+	}
+	groups, err := r.members.byShard(e.Chat, nil, e.Peer, e.User)
+	if err != nil || len(groups) == 0 {
+		return
+	}
+	f := wire.Frame{Op: wire.OpStatusUpdate, Chat: e.Chat, Seq: e.Delivered, User: e.User, Status: wire.StatusDelivered}
+	if e.Read != 0 { // what was read was delivered
+		f.Seq, f.Status = e.Read, wire.StatusRead
+	}
+	t.frame = wire.AppendMsgpack(t.frame[:0], &f)
+	touch := peer.Item{Op: peer.OpTouch, Chat: e.Chat, At: e.At, Body: t.frame}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range groups {
+		touch.List = groups[i].list
+		r.mu.fan.AddTouch(groups[i].shard, &touch)
+	}
+}
+
+// sendLanes sends what waits in the lanes. One goroutine at a time does, so
+// that a lane keeps its order; another that comes meanwhile leaves its items
+// to it.
+func (r *replica) sendLanes() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.sending || !r.leads.Load() {
+		return
+	}
+	r.mu.sending = true
+	for {
+		t, now, some := r.node.turn(), r.node.millis(), false
+		r.mu.fan.Lanes(now, func(to wire.ShardID) {
+			o := t.to(r.node.leaderOf(to))
+			before := len(o.buf)
+			o.buf = r.mu.fan.Take(to, o.buf, laneBatch, now)
+			some = some || len(o.buf) > before
+			o.cut()
+		})
+		r.mu.Unlock()
+		r.node.flush(t)
+		r.mu.Lock()
+		if !some {
+			r.mu.sending = false
+			return
+		}
+	}
+}
+
+// look looks through the outbox for what is owed and not on its way, when
+// there may be such a thing. It reads, so a reader does it.
+func (r *replica) look() {
+	now := r.node.millis()
+	r.mu.Lock()
+	due := r.leads.Load() && !r.mu.looking && now >= r.mu.lookAt && r.mu.fan.WantsLook()
+	if due {
+		r.mu.looking, r.mu.lookAt = true, now+lookEvery.Milliseconds()
+	}
+	r.mu.Unlock()
+	if !due {
+		return
+	}
+	select {
+	case r.node.jobs <- job{r: r, look: true}:
+	default: // the next tick tries again
+		r.mu.Lock()
+		r.mu.looking = false
+		r.mu.Unlock()
+	}
+}
+
+// lookNow looks through the outbox.
+func (r *replica) lookNow() {
+	err := r.node.readIndex(r)
+	if err == nil {
+		err = r.takeUp()
+	}
+	r.mu.Lock()
+	r.mu.looking = false
+	if err != nil {
+		r.mu.fan.LookFailed()
+	} else {
+		r.mu.fan.Looked()
+		r.mu.looked = true
+	}
+	r.mu.Unlock()
+	if err != nil {
+		r.node.log.Debug("core: the outbox was not looked through", "shard", r.id, "err", err)
+	}
+	r.sendLanes()
+}
+
+// takeUp takes up the conversations that owe bumps: one bump for the newest
+// entry, without a frame, because the older ones are only marks by now. Live
+// sessions are told to sync.
+func (r *replica) takeUp() error {
+	r.mu.Lock()
+	r.mu.fan.Look()
+	r.mu.Unlock()
+	v := r.node.store.NewView(r.id)
+	members := memberReader{node: r.node, view: r.node.store.NewView(r.id)}
+	n := 0
+	var failed error
+	err := shard.OutboxScan(v, func(o *shard.Owed) bool {
+		groups, err := members.byShard(o.Chat, o.From, o.Peer, nil)
+		if err != nil {
+			failed = err
+			return false
+		}
+		bump := peer.Item{Op: peer.OpBump, Chat: o.Chat, Seq: o.Last, At: o.At, User: o.From, Peer: o.Peer}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if !r.leads.Load() {
+			return false
+		}
+		if r.mu.fan.Resume(o.Chat, o.Last) {
+			for i := range groups {
+				bump.List = groups[i].list
+				r.mu.fan.Add(groups[i].shard, &bump)
+			}
+			r.mu.fan.Settle(o.Chat)
+			r.node.c.resumed.Add(1)
+			n++
+		}
+		if n >= lookLimit {
+			r.mu.fan.LookFailed() // go on with the next look
+		}
+		return n < lookLimit
+	})
+	if err == nil {
+		err = failed
+	}
+	return err
+}

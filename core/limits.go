@@ -1,0 +1,129 @@
+package core
+
+import (
+	"time"
+
+	"github.com/lni/dragonboat/v4/config"
+)
+
+// What one replica holds for its askers.
+const (
+	// entryBytes and entryItems bound what one Raft entry carries, which is
+	// also all that may wait while the one before it is on its way: at 1 ms an
+	// entry this is four times what the machine can apply. Beyond it an item is
+	// answered CodeUnavailable.
+	entryBytes = 4 << 20
+	entryItems = 8192
+
+	// opensWaiting bounds the sessions that wait for one read index: a storm of
+	// reconnects at 8,000/s waits 2 ms for each.
+	opensWaiting = 8192
+
+	// doneLimit is how many conversations one entry clears from the outbox.
+	doneLimit = 4096
+
+	// laneBatch is about how much of a lane goes into one batch.
+	laneBatch = 1 << 20
+
+	// sendBatch is how much a batch may hold before it is cut. A link takes 8
+	// MiB; small ones leave its queue fair.
+	sendBatch = 2 << 20
+)
+
+// What a node does beside the log.
+const (
+	// readers answer reads. A read waits for the disk at worst, so there are
+	// more than processors; readQueue is what may wait for them, and beyond it
+	// a read is answered CodeUnavailable.
+	readers   = 8
+	readQueue = 4096
+
+	// changesPage bounds a page of OpChanges: rows are some 60 bytes.
+	changesPage = 1000
+
+	// touchMembers is up to how many members a conversation tells everybody
+	// who has read what. In larger ones the sender's ticks come from history.
+	touchMembers = 32
+
+	// typingMembers is up to how many members see somebody type.
+	typingMembers = 256
+
+	// memberPage is how many members are read at a time.
+	memberPage = 1024
+
+	// lookLimit is how many conversations one look through the outbox takes up.
+	lookLimit = 4096
+)
+
+// Times.
+const (
+	// tick drives retries and everything that is due "about then". Twenty a
+	// second cost nothing measurable.
+	tick = 50 * time.Millisecond
+
+	// proposeTimeout is how long an entry may take: an election and a slow
+	// disk. Its items are answered CodeUnavailable then; they may still happen.
+	proposeTimeout = 3 * time.Second
+
+	// readIndexTimeout bounds the question to the quorum before a read.
+	readIndexTimeout = 2 * time.Second
+
+	// ackWithin is how long a session may owe an acknowledgement before it is
+	// told to sync.
+	ackWithin = 5 * time.Second
+
+	// lookEvery is how often an outbox with something left in it is looked
+	// through.
+	lookEvery = time.Second
+
+	// expireEvery is how often a shard begins to forget what is older than the
+	// dedupe window; expireRows is how much of it one entry does.
+	expireEvery = 10 * time.Minute
+	expireRows  = 2000
+
+	// spaceEvery is how often the free space of the disk is looked at.
+	spaceEvery = time.Second
+)
+
+// reserve is the free space below which a node takes no more writes: room for
+// what is in flight, a flush and a compaction, so that nothing fails half way.
+const reserve = 256 << 20
+
+// Raft. Times are in ticks of rttMillis.
+const (
+	// rttMillis is dragonboat's tick. 50 a second for each group: 16 groups
+	// cost 0.3 % of a processor.
+	rttMillis = 20
+
+	// With one replica there is nobody to wait for: it leads after 100-200 ms.
+	soloElection, soloHeartbeat = 5, 1
+
+	// With several: a leader is missed after 400-800 ms, beats every 80 ms.
+	election, heartbeat = 20, 4
+
+	// inMemLog bounds what a replica holds unapplied before it refuses.
+	inMemLog = 64 << 20
+
+	// snapshotBytes of entries lead to a snapshot, which here is a sync of the
+	// store and lets the log before it be removed; keepEntries of it stay for
+	// followers that are a little behind. So a shard's log is some 32 MiB.
+	snapshotBytes = 32 << 20
+	snapshotEvery = 200_000
+	keepEntries   = 2_000
+)
+
+// logDB is dragonboat's store for the logs of all groups: one Pebble with
+// small buffers, so that groups that are ready together share one fsync.
+func logDB() config.LogDBConfig {
+	c := config.GetTinyMemLogDBConfig()
+	c.Shards = 1
+	c.KVWriteBufferSize = 16 << 20
+	return c
+}
+
+// engine is how many goroutines dragonboat has for each stage. One steps all
+// groups (and fsyncs for them together); the stage that applies is ours and
+// the expensive one.
+func engine() config.EngineConfig {
+	return config.EngineConfig{ExecShards: 1, CommitShards: 1, ApplyShards: 4, SnapshotShards: 4, CloseShards: 2}
+}

@@ -1,0 +1,145 @@
+package core
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	sm "github.com/lni/dragonboat/v4/statemachine"
+
+	"github.com/godwit-im/godwit/core/shard"
+	"github.com/godwit-im/godwit/core/store"
+)
+
+// A command in the log is
+//
+//	+-----------+------------+------------------------------+
+//	| run u64le | number u64 | entry, as core/shard has it  |
+//	+-----------+------------+------------------------------+
+//
+// where run names the replica's life that proposed it, so that it recognises
+// its own.
+const commandHead = 16
+
+// machine is the state machine that dragonboat drives: the shard machine over
+// the node's store. All methods but Lookup are called one at a time.
+type machine struct {
+	r       *replica
+	shard   *shard.Machine
+	view    *store.View
+	batch   *store.Batch
+	outs    []shard.Outcome // one per entry of an Update, reused
+	pending atomic.Int64    // bytes applied since the last snapshot was asked for
+	entries atomic.Int64
+}
+
+// Open implements sm.IOnDiskStateMachine.
+func (m *machine) Open(<-chan struct{}) (uint64, error) {
+	m.shard = shard.New(m.r.id)
+	m.view = m.r.node.store.NewView(m.r.id)
+	m.batch = m.r.node.store.NewBatch(m.r.id)
+	return m.r.node.store.Applied(m.r.id)
+}
+
+// Update implements sm.IOnDiskStateMachine. It never returns an error, which
+// would end the process: a replica whose store fails stops taking part.
+func (m *machine) Update(entries []sm.Entry) ([]sm.Entry, error) {
+	if m.r.failed.Load() {
+		return entries, nil
+	}
+	for len(m.outs) < len(entries) {
+		m.outs = append(m.outs, shard.Outcome{})
+	}
+	if err := m.apply(entries); err != nil {
+		m.batch.Reset()
+		m.shard.Reset()
+		m.r.fail(err)
+		return entries, nil
+	}
+	t := m.r.node.turn()
+	bytes := 0
+	for i := range entries {
+		cmd := entries[i].Cmd
+		bytes += len(cmd)
+		m.r.applied(binary.LittleEndian.Uint64(cmd), binary.LittleEndian.Uint64(cmd[8:]), &m.outs[i], t)
+		entries[i].Result = sm.Result{Value: 1}
+	}
+	m.pending.Add(int64(bytes))
+	m.entries.Add(int64(len(entries)))
+	m.r.node.flush(t)
+	m.r.sendLanes()
+	return entries, nil
+}
+
+// apply applies the entries and commits them together.
+func (m *machine) apply(entries []sm.Entry) error {
+	for i := range entries {
+		cmd := entries[i].Cmd
+		if len(cmd) < commandHead {
+			return fmt.Errorf("%w: %d bytes", shard.ErrEntry, len(cmd))
+		}
+		if err := m.shard.Apply(m.view, m.batch, cmd[commandHead:], &m.outs[i]); err != nil {
+			return err
+		}
+	}
+	if err := m.batch.Commit(entries[len(entries)-1].Index); err != nil {
+		return err
+	}
+	m.shard.Committed()
+	return nil
+}
+
+// Lookup implements sm.IOnDiskStateMachine. Reads go to the store directly,
+// after a read index.
+func (m *machine) Lookup(any) (any, error) { return nil, errors.ErrUnsupported }
+
+// Sync implements sm.IOnDiskStateMachine. dragonboat asks before it removes a
+// part of the log, which a replica that has failed still needs.
+func (m *machine) Sync() error {
+	if m.r.failed.Load() {
+		return sm.ErrSnapshotAborted
+	}
+	if err := m.r.node.store.Sync(); err != nil {
+		m.r.fail(err)
+		return sm.ErrSnapshotAborted
+	}
+	return nil
+}
+
+// PrepareSnapshot implements sm.IOnDiskStateMachine.
+func (m *machine) PrepareSnapshot() (any, error) {
+	if m.r.failed.Load() {
+		return nil, sm.ErrSnapshotAborted
+	}
+	return m.r.node.store.NewSnapshot(m.r.id), nil
+}
+
+// SaveSnapshot implements sm.IOnDiskStateMachine.
+func (m *machine) SaveSnapshot(at any, w io.Writer, stop <-chan struct{}) error {
+	snap := at.(*store.Snapshot)
+	defer snap.Close()
+	err := snap.WriteTo(w, stop)
+	if errors.Is(err, store.ErrStopped) {
+		return sm.ErrSnapshotStopped
+	}
+	return err
+}
+
+// RecoverFromSnapshot implements sm.IOnDiskStateMachine.
+func (m *machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
+	m.batch.Reset()
+	m.shard.Reset()
+	_, err := m.r.node.store.Recover(m.r.id, r, stop)
+	if errors.Is(err, store.ErrStopped) {
+		return sm.ErrSnapshotStopped
+	}
+	return err
+}
+
+// Close implements sm.IOnDiskStateMachine.
+func (m *machine) Close() error {
+	m.batch.Close()
+	return nil
+}

@@ -1,0 +1,140 @@
+package core
+
+import (
+	"strconv"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// counters are what a node has done since it started.
+type counters struct {
+	items, proposals, unproposed                   atomic.Uint64
+	pushed, repeats, resyncJump, resyncLate        atomic.Uint64
+	queueFull, readsFull, opensFull, storage       atomic.Uint64
+	leftToOutbox, resumed, refusedLanes, hintsLost atomic.Uint64
+	reads, elected, failures                       atomic.Uint64
+	unsent, badBatches, badItems                   atomic.Uint64
+}
+
+// counter is one row of the table of counters.
+type counter struct {
+	name, label, help string
+	get               func(*counters) *atomic.Uint64
+}
+
+// table names every counter. Those with a label are one metric with a reason.
+func table() []counter {
+	const refused, left = "godwit_core_refused_total", "godwit_core_dropped_total"
+	const refusedHelp = "Requests answered with a retryable error, by reason."
+	const leftHelp = "Things not sent or not kept, by reason; what must arrive is repeated."
+	return []counter{
+		{"godwit_core_items_total", "", "Items applied by the replicas of this node.", func(c *counters) *atomic.Uint64 { return &c.items }},
+		{"godwit_core_proposals_total", "", "Raft entries proposed.", func(c *counters) *atomic.Uint64 { return &c.proposals }},
+		{"godwit_core_proposals_failed_total", "", "Raft entries whose outcome was not seen.", func(c *counters) *atomic.Uint64 { return &c.unproposed }},
+		{"godwit_core_pushes_total", "", "Frames pushed to live sessions.", func(c *counters) *atomic.Uint64 { return &c.pushed }},
+		{"godwit_core_repeats_total", "", "Bumps whose frame had been pushed before.", func(c *counters) *atomic.Uint64 { return &c.repeats }},
+		{"godwit_core_reads_total", "", "Pages read.", func(c *counters) *atomic.Uint64 { return &c.reads }},
+		{"godwit_core_elections_won_total", "", "Times a replica of this node became leader.", func(c *counters) *atomic.Uint64 { return &c.elected }},
+		{"godwit_core_failed_replicas_total", "", "Replicas out of service because the store failed.", func(c *counters) *atomic.Uint64 { return &c.failures }},
+		{"godwit_core_resumed_total", "", "Conversations taken up again from the outbox.", func(c *counters) *atomic.Uint64 { return &c.resumed }},
+		{"godwit_core_lane_backoffs_total", "", "Times a lane to another shard was refused and waits.", func(c *counters) *atomic.Uint64 { return &c.refusedLanes }},
+		{"godwit_core_resyncs_total", "jump", "Sessions told to sync, by reason.", func(c *counters) *atomic.Uint64 { return &c.resyncJump }},
+		{"godwit_core_resyncs_total", "unacknowledged", "Sessions told to sync, by reason.", func(c *counters) *atomic.Uint64 { return &c.resyncLate }},
+		{refused, "queue_full", refusedHelp, func(c *counters) *atomic.Uint64 { return &c.queueFull }},
+		{refused, "readers_busy", refusedHelp, func(c *counters) *atomic.Uint64 { return &c.readsFull }},
+		{refused, "opens_waiting", refusedHelp, func(c *counters) *atomic.Uint64 { return &c.opensFull }},
+		{refused, "storage", refusedHelp, func(c *counters) *atomic.Uint64 { return &c.storage }},
+		{left, "outbox", leftHelp, func(c *counters) *atomic.Uint64 { return &c.leftToOutbox }},
+		{left, "hint_at_follower", leftHelp, func(c *counters) *atomic.Uint64 { return &c.hintsLost }},
+		{left, "unsent_batch", leftHelp, func(c *counters) *atomic.Uint64 { return &c.unsent }},
+		{left, "bad_batch", leftHelp, func(c *counters) *atomic.Uint64 { return &c.badBatches }},
+		{left, "bad_item", leftHelp, func(c *counters) *atomic.Uint64 { return &c.badItems }},
+	}
+}
+
+func (c *counter) desc() *prometheus.Desc {
+	if c.label == "" {
+		return prometheus.NewDesc(c.name, c.help, nil, nil)
+	}
+	return prometheus.NewDesc(c.name, c.help, []string{"reason"}, nil)
+}
+
+// gauge is one row of the table of gauges.
+type gauge struct {
+	name, help string
+	labels     []string
+}
+
+// The gauges, in the order in which Collect sends them.
+func gauges() []gauge {
+	return []gauge{
+		{"godwit_core_leading", "1 when this node leads the shard.", []string{"shard"}},
+		{"godwit_core_sessions", "Live sessions known to this node.", nil},
+		{"godwit_core_fanout_items", "Bumps and touches that wait for an answer.", nil},
+		{"godwit_core_fanout_bytes", "Bytes of bumps and touches that wait for an answer.", nil},
+		{"godwit_core_untracked_pushes", "Pushes without room in the unacknowledged guard.", nil},
+		{"godwit_core_disk_full", "1 when writes are refused for want of disk space.", nil},
+		{"godwit_core_store_bytes", "Bytes of the store on disk.", nil},
+		{"godwit_core_store_cache_bytes", "Bytes of the store's block cache.", nil},
+		{"godwit_core_store_memtable_bytes", "Bytes of the store not yet in tables.", nil},
+	}
+}
+
+func (g *gauge) desc() *prometheus.Desc { return prometheus.NewDesc(g.name, g.help, g.labels, nil) }
+
+// Describe makes a Node a prometheus.Collector.
+func (n *Node) Describe(ch chan<- *prometheus.Desc) {
+	last := ""
+	for _, c := range table() {
+		if c.name != last {
+			ch <- c.desc()
+		}
+		last = c.name
+	}
+	for _, g := range gauges() {
+		ch <- g.desc()
+	}
+}
+
+// Collect sends the node's metrics. Labels name shards and reasons, never
+// users.
+func (n *Node) Collect(ch chan<- prometheus.Metric) {
+	for _, c := range table() {
+		var labels []string
+		if c.label != "" {
+			labels = []string{c.label}
+		}
+		ch <- prometheus.MustNewConstMetric(c.desc(), prometheus.CounterValue, float64(c.get(&n.c).Load()), labels...)
+	}
+	g := gauges()
+	send := func(i int, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(g[i].desc(), prometheus.GaugeValue, v, labels...)
+	}
+	sessions, items, bytes, untracked := 0, 0, 0, uint64(0)
+	for id, r := range n.all() {
+		r.mu.Lock()
+		sessions += r.mu.live.Len()
+		untracked += r.mu.live.Untracked
+		i, b := r.mu.fan.Waiting()
+		r.mu.Unlock()
+		items, bytes = items+i, bytes+b
+		send(0, truth(r.leads.Load()), strconv.FormatUint(uint64(id), 10))
+	}
+	send(1, float64(sessions))
+	send(2, float64(items))
+	send(3, float64(bytes))
+	send(4, float64(untracked))
+	send(5, truth(n.full.Load()))
+	m := n.store.Metrics()
+	send(6, float64(m.DiskSpaceUsage()))
+	send(7, float64(m.BlockCache.Size))
+	send(8, float64(m.MemTable.Size))
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

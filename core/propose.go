@@ -1,0 +1,225 @@
+package core
+
+import (
+	"encoding/binary"
+
+	"github.com/godwit-im/godwit/core/shard"
+	"github.com/godwit-im/godwit/wire"
+	"github.com/godwit-im/godwit/wire/peer"
+)
+
+// enqueue puts a write that node from asked for into the entry that is being
+// filled. raw is its encoded form, nil when that has to be made from it. r.mu
+// is held.
+func (r *replica) enqueue(from wire.NodeID, it *peer.Item, raw []byte, t *turn) {
+	if code := r.refusal(); code != wire.OK {
+		t.refuse(from, it.Op, it.Req, code, r.leaderNode())
+		return
+	}
+	e := r.mu.filling
+	if len(e.asked) >= entryItems || len(e.buf)+len(raw) > entryBytes {
+		r.node.c.queueFull.Add(1)
+		t.refuse(from, it.Op, it.Req, wire.CodeUnavailable, r.leaderNode())
+		return
+	}
+	if len(e.buf) == 0 {
+		e.buf = append(e.buf, make([]byte, commandHead)...)
+		e.buf = shard.BeginEntry(e.buf, wire.Millis(r.node.cfg.Now().UnixMilli()))
+	}
+	if raw != nil {
+		e.buf = append(e.buf, raw...)
+	} else {
+		e.buf = peer.Append(e.buf, it)
+	}
+	e.asked = append(e.asked, asked{node: from, op: it.Op, req: it.Req})
+	t.kick(r)
+}
+
+// refusal says why the replica takes no writes, or OK.
+func (r *replica) refusal() wire.Code {
+	switch {
+	case r.failed.Load() || r.node.full.Load():
+		r.node.c.storage.Add(1)
+		return wire.CodeStorage
+	case !r.leads.Load():
+		return wire.CodeNotLeader
+	}
+	return wire.OK
+}
+
+// wake tells the proposer that something waits.
+func (r *replica) wake() {
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+// propose is the proposer's goroutine: one entry is on its way at a time, and
+// the next fills meanwhile.
+func (r *replica) propose() {
+	for {
+		select {
+		case <-r.kick:
+		case <-r.node.stop:
+			return
+		}
+		for {
+			r.mu.Lock()
+			if r.leads.Load() {
+				r.addDone()
+			}
+			e := r.take()
+			r.mu.flight = e
+			r.mu.Unlock()
+			if e == nil {
+				break
+			}
+			r.carry(e)
+		}
+	}
+}
+
+// take takes the entry that is being filled, nil when it is empty. r.mu is
+// held.
+func (r *replica) take() *entry {
+	e := r.mu.filling
+	if len(e.asked) == 0 {
+		return nil
+	}
+	r.mu.filling, r.mu.spare = r.mu.spare, nil
+	if r.mu.filling == nil {
+		r.mu.filling = new(entry)
+	}
+	r.mu.number++
+	e.number = r.mu.number
+	binary.LittleEndian.PutUint64(e.buf, r.run)
+	binary.LittleEndian.PutUint64(e.buf[8:], e.number)
+	return e
+}
+
+// addDone puts into the entry what the outbox no longer needs to keep. r.mu is
+// held.
+func (r *replica) addDone() {
+	if !r.mu.fan.HasDone() || r.failed.Load() {
+		return
+	}
+	t := r.node.turn()
+	r.mu.fan.TakeDone(doneLimit, func(id wire.ChatID, seq wire.Seq) {
+		r.enqueue(0, &peer.Item{Op: peer.OpFanoutDone, Shard: r.id, Chat: id, Seq: seq}, nil, t)
+	})
+	t.kicks = t.kicks[:0]
+	r.node.turns.Put(t)
+}
+
+// carry proposes e and returns when it was applied here or will not be
+// answered any more.
+func (r *replica) carry(e *entry) {
+	rs, err := r.node.host.Propose(r.session, e.buf, proposeTimeout)
+	r.node.c.proposals.Add(1)
+	over := err != nil // nobody else has e in hand
+	if err == nil {
+		res := <-rs.ResultC()
+		over = res.Completed()
+		rs.Release()
+	} else {
+		r.node.log.Debug("core: not proposed", "shard", r.id, "err", err)
+	}
+	// What was applied was answered by applied, which cleared flight.
+	r.mu.Lock()
+	unanswered := r.mu.flight == e
+	r.mu.flight = nil
+	r.mu.Unlock()
+	if unanswered {
+		code := r.refusal()
+		if code == wire.OK {
+			code = wire.CodeUnavailable
+		}
+		r.node.c.unproposed.Add(1)
+		t := r.node.turn()
+		r.refuseAll(e, code, t)
+		r.node.flush(t)
+	}
+	// After a timeout the entry may be in the hands of applied right now.
+	if over || unanswered {
+		r.recycle(e)
+	}
+}
+
+// refuseAll answers everybody who has an item in e.
+func (r *replica) refuseAll(e *entry, code wire.Code, t *turn) {
+	for _, a := range e.asked {
+		t.refuse(a.node, a.op, a.req, code, r.leaderNode())
+	}
+}
+
+// keepEntry is how large an entry's buffer may be that is kept for the next.
+const keepEntry = 1 << 20
+
+// recycle keeps e's memory for a later entry.
+func (r *replica) recycle(e *entry) {
+	if cap(e.buf) > keepEntry {
+		e.buf = nil
+	}
+	e.buf, e.asked = e.buf[:0], e.asked[:0]
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.spare == nil {
+		r.mu.spare = e
+	}
+}
+
+// applied takes the outcome of an entry that was applied: the answers go to
+// those who asked, when this life of the replica proposed it, and the effects
+// are acted on, when it leads. It runs on the apply goroutine.
+func (r *replica) applied(run, number uint64, out *shard.Outcome, t *turn) {
+	r.mu.Lock()
+	e := r.mu.flight
+	if e == nil || run != r.run || e.number != number || len(e.asked) != len(out.Results) {
+		e = nil
+	} else {
+		r.mu.flight = nil
+	}
+	r.mu.Unlock()
+	if e != nil {
+		for i := range out.Results {
+			if a := &e.asked[i]; a.node != 0 {
+				res := &out.Results[i]
+				t.reply(a.node, &peer.Item{
+					Op: peer.OpReply, Req: a.req, Code: res.Code, Flags: res.Flags, Chat: res.Chat,
+					Seq: res.Seq, At: res.At, Stamp: res.Stamp, After: uint64(res.After),
+				})
+			} else if e.asked[i].op == peer.OpExpire {
+				r.expired(&out.Results[i])
+			}
+		}
+	}
+	r.node.c.items.Add(uint64(len(out.Results)))
+	if r.leads.Load() {
+		r.act(out.Effects, t)
+	}
+}
+
+// expire proposes to forget what is older than the dedupe window, when it is
+// time.
+func (r *replica) expire() {
+	now := r.node.millis()
+	t := r.node.turn()
+	r.mu.Lock()
+	if r.mu.expireAt != 0 && now >= r.mu.expireAt {
+		r.mu.expireAt = now + expireEvery.Milliseconds()
+		r.enqueue(0, &peer.Item{Op: peer.OpExpire, Shard: r.id, Limit: expireRows}, nil, t)
+	}
+	r.mu.Unlock()
+	r.node.flush(t)
+}
+
+// expired goes on with a round that is not over.
+func (r *replica) expired(res *shard.Result) {
+	if res.Flags&peer.FlagMore == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mu.expireAt = r.node.millis()
+}

@@ -1,0 +1,168 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/lni/dragonboat/v4"
+	"github.com/lni/dragonboat/v4/config"
+	"github.com/lni/dragonboat/v4/logger"
+	"github.com/lni/dragonboat/v4/raftio"
+
+	"github.com/godwit-im/godwit/wire"
+)
+
+// openHost opens the Raft side of the data directory.
+func openHost(n *Node) (host *dragonboat.NodeHost, err error) {
+	quiet(n.log)
+	dir := filepath.Join(n.cfg.Dir, "raft")
+	if err := checkHostname(dir); err != nil {
+		return nil, err
+	}
+	c := config.NodeHostConfig{
+		NodeHostDir:       dir,
+		RTTMillisecond:    rttMillis,
+		RaftAddress:       n.cfg.RaftAddr,
+		RaftEventListener: n,
+		MaxSendQueueSize:  inMemLog,
+		Expert: config.ExpertConfig{
+			LogDB:               logDB(),
+			Engine:              engine(),
+			NodeRegistryFactory: registry{n},
+		},
+	}
+	if n.cfg.RaftAddr == "" {
+		c.RaftAddress = "in-process"
+		c.Expert.TransportFactory = silence{}
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("core: opening %s: %v", dir, p)
+		}
+	}()
+	host, err = dragonboat.NewNodeHost(c)
+	if err != nil {
+		return nil, fmt.Errorf("core: opening %s (listening on %q): %w", dir, n.cfg.RaftAddr, err)
+	}
+	return host, nil
+}
+
+// checkHostname refuses a directory that another host wrote. dragonboat keeps
+// its logs under the host's name and would begin new ones beside them, which
+// would be to forget what was promised.
+func checkHostname(dir string) error {
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("core: this host has no name: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("core: reading the data directory: %w", err)
+	}
+	for _, e := range entries {
+		if e.IsDir() && e.Name() != host {
+			return fmt.Errorf("core: %s was written on host %q and this is %q; start with that host name (docker run --hostname %s), or move the data with a backup",
+				dir, e.Name(), host, e.Name())
+		}
+	}
+	return nil
+}
+
+// registry tells dragonboat where a replica is: replicas are numbered like
+// their nodes, and the shard map knows a node's address. So an address may
+// change, and a node that began alone may later be joined by others.
+type registry struct{ n *Node }
+
+// Create implements config.NodeRegistryFactory.
+func (r registry) Create(string, uint64, config.TargetValidator) (raftio.INodeRegistry, error) {
+	return r, nil
+}
+
+// Close, Add, Remove and RemoveShard have nothing to do: the map is elsewhere.
+func (registry) Close() error               { return nil }
+func (registry) Add(_, _ uint64, _ string)  {}
+func (registry) Remove(_, _ uint64)         {}
+func (registry) RemoveShard(shardID uint64) {}
+
+// Resolve implements raftio.INodeRegistry.
+func (r registry) Resolve(shard, replica uint64) (addr, connection string, err error) {
+	node, ok := r.n.cfg.Watcher.Current().Node(wire.NodeID(replica))
+	if !ok || node.RaftAddr == "" {
+		return "", "", fmt.Errorf("core: the shard map has no address for node %d", replica)
+	}
+	return node.RaftAddr, node.RaftAddr, nil
+}
+
+// target is the name dragonboat stores for a replica's node. It insists on a
+// UUID; nobody resolves it.
+func target(id wire.NodeID) string { return fmt.Sprintf("00000000-0000-4000-8000-%012x", uint32(id)) }
+
+// silence is the transport of a node without other replicas: nothing listens
+// and nothing is sent.
+type silence struct{}
+
+var errAlone = errors.New("core: this node has no Raft address, so its shards have one replica")
+
+// Create implements config.TransportFactory.
+func (silence) Create(config.NodeHostConfig, raftio.MessageHandler, raftio.ChunkHandler) raftio.ITransport {
+	return silence{}
+}
+
+func (silence) Validate(string) bool { return true }
+func (silence) Name() string         { return "none" }
+func (silence) Start() error         { return nil }
+func (silence) Close() error         { return nil }
+
+func (silence) GetConnection(context.Context, string) (raftio.IConnection, error) {
+	return nil, errAlone
+}
+
+func (silence) GetSnapshotConnection(context.Context, string) (raftio.ISnapshotConnection, error) {
+	return nil, errAlone
+}
+
+// quietOnce guards dragonboat's logger, of which a process has one that may be
+// set once; the first node's log gets the lines of all.
+var quietOnce sync.Once
+
+// quiet sends dragonboat's log to log, a step less loud than dragonboat means
+// it: it warns of ordinary things.
+func quiet(log *slog.Logger) {
+	quietOnce.Do(func() {
+		defer func() {
+			if recover() != nil { // the program has set its own
+				log.Debug("core: dragonboat's logger was set before")
+			}
+		}()
+		logger.SetLoggerFactory(func(pkg string) logger.ILogger { return raftLog{log.With("raft", pkg)} })
+	})
+}
+
+type raftLog struct{ log *slog.Logger }
+
+func (raftLog) SetLevel(logger.LogLevel) {}
+func (raftLog) Debugf(string, ...any)    {}
+func (raftLog) Infof(string, ...any)     {}
+
+func (l raftLog) Warningf(f string, a ...any) { l.log.Debug(fmt.Sprintf(f, a...)) }
+func (l raftLog) Errorf(f string, a ...any)   { l.log.Warn(fmt.Sprintf(f, a...)) }
+
+func (l raftLog) Panicf(f string, a ...any) {
+	l.log.Error(fmt.Sprintf(f, a...))
+	panic(fmt.Sprintf(f, a...))
+}
+
+// LeaderUpdated implements raftio.IRaftEventListener.
+func (n *Node) LeaderUpdated(info raftio.LeaderInfo) {
+	if r := n.replica(wire.ShardID(info.ShardID)); r != nil {
+		r.leaderIs(wire.NodeID(info.LeaderID))
+	}
+}

@@ -1,0 +1,296 @@
+package core
+
+import (
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lni/dragonboat/v4"
+	"github.com/lni/dragonboat/v4/client"
+	"github.com/lni/dragonboat/v4/config"
+	sm "github.com/lni/dragonboat/v4/statemachine"
+
+	"github.com/godwit-im/godwit/core/fanout"
+	"github.com/godwit-im/godwit/core/live"
+	"github.com/godwit-im/godwit/core/store"
+	"github.com/godwit-im/godwit/wire"
+	"github.com/godwit-im/godwit/wire/peer"
+)
+
+// replica is one shard on this node: its Raft group, and what its leader does.
+type replica struct {
+	// Set at start.
+	node    *Node
+	id      wire.ShardID
+	run     uint64 // names this life of the replica in its proposals
+	solo    bool   // it has no other replicas
+	machine *machine
+	session *client.Session
+	kick    chan struct{}
+
+	// Owned by the apply goroutine; see memberReader.
+	members memberReader
+
+	leads  atomic.Bool   // leader, by the last that Raft said
+	leader atomic.Uint32 // its node, 0 when not known
+	failed atomic.Bool   // the store failed; never taken back
+
+	mu struct {
+		sync.Mutex
+		filling *entry // what waits for the next proposal
+		flight  *entry // what was proposed and has not been applied; nil none
+		spare   *entry
+		number  uint64 // of the last proposal
+
+		live    *live.Table
+		fan     *fanout.Table
+		sending bool // somebody is in sendLanes
+		looked  bool // this leadership has looked through the outbox once
+		looking bool // a look is under way
+		lookAt  int64
+
+		opens   []open // that wait for a read index
+		opening bool   // a round of them is under way
+
+		expireAt int64
+	}
+}
+
+// entry is a Raft entry in the making, and who asked for its items.
+type entry struct {
+	number uint64
+	buf    []byte
+	asked  []asked // one per item
+}
+
+// asked is who asked for one item of an entry. node is 0 when nobody did.
+type asked struct {
+	node wire.NodeID
+	op   peer.Op
+	req  uint64
+}
+
+func newReplica(n *Node, id wire.ShardID, solo bool) *replica {
+	r := &replica{node: n, id: id, run: rand.Uint64(), solo: solo, kick: make(chan struct{}, 1)}
+	r.machine = &machine{r: r}
+	r.members = memberReader{node: n, view: n.store.NewView(id)}
+	r.mu.filling, r.mu.spare = new(entry), new(entry)
+	r.mu.live = live.New()
+	r.mu.fan = fanout.New(id)
+	return r
+}
+
+// start joins the Raft group of the replicas on nodes.
+func (r *replica) start(nodes []wire.NodeID) error {
+	shardID, replicaID := uint64(r.id), uint64(r.node.cfg.Node)
+	c := config.Config{
+		ShardID: shardID, ReplicaID: replicaID,
+		CheckQuorum: true, PreVote: true,
+		ElectionRTT: election, HeartbeatRTT: heartbeat,
+		MaxInMemLogSize: inMemLog,
+	}
+	if r.solo {
+		c.ElectionRTT, c.HeartbeatRTT = soloElection, soloHeartbeat
+	}
+	var members map[uint64]dragonboat.Target
+	if !r.node.host.HasNodeInfo(shardID, replicaID) {
+		members = make(map[uint64]dragonboat.Target, len(nodes))
+		for _, id := range nodes {
+			members[uint64(id)] = target(id)
+		}
+	}
+	create := func(uint64, uint64) sm.IOnDiskStateMachine { return r.machine }
+	if err := r.node.host.StartOnDiskReplica(members, false, create, c); err != nil {
+		return err
+	}
+	r.session = r.node.host.GetNoOPSession(shardID)
+	r.node.wg.Go(r.propose)
+	return nil
+}
+
+// free gives back what the replica holds, after everything has stopped.
+func (r *replica) free() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mu.live.Clear()
+}
+
+// fail takes the replica out of service because its store or its log cannot be
+// used. The process lives on, and so does what the store can still be read for.
+func (r *replica) fail(err error) {
+	if r.failed.Swap(true) {
+		return
+	}
+	r.leads.Store(false)
+	r.node.c.failures.Add(1)
+	if !errors.Is(err, store.ErrFailed) { // then another replica has said it
+		r.node.log.Error("core: a shard stops on this node; free space or replace the disk, then restart the process",
+			"shard", r.id, "err", err)
+	}
+	// From another goroutine: dragonboat waits for the one that is in Update.
+	r.node.wg.Go(func() {
+		err := r.node.host.StopShard(uint64(r.id))
+		if err != nil && !errors.Is(err, dragonboat.ErrClosed) {
+			r.node.log.Debug("core: stopping a failed shard", "shard", r.id, "err", err)
+		}
+	})
+}
+
+// leaderIs takes what Raft says about the leader.
+func (r *replica) leaderIs(id wire.NodeID) {
+	r.leader.Store(uint32(id))
+	if id == r.node.cfg.Node && !r.failed.Load() {
+		r.begin()
+		return
+	}
+	if r.leads.Swap(false) {
+		r.end()
+	}
+}
+
+// begin begins a leadership: nothing of an earlier one is believed, the outbox
+// is looked through and the edges are asked who is there.
+func (r *replica) begin() {
+	r.mu.Lock()
+	r.mu.live.Clear()
+	r.mu.fan.Clear(rand.Uint32())
+	r.mu.looked, r.mu.looking, r.mu.lookAt = false, false, 0
+	r.mu.expireAt = r.node.millis() + expireEvery.Milliseconds()
+	r.leads.Store(true)
+	r.mu.Unlock()
+	r.node.log.Debug("core: leads a shard", "shard", r.id)
+	r.node.c.elected.Add(1)
+	r.reopen()
+	r.look()
+}
+
+// end ends a leadership. What waits is answered; what is in flight will be.
+func (r *replica) end() {
+	t := r.node.turn()
+	r.mu.Lock()
+	e := r.take()
+	opens := r.mu.opens
+	r.mu.opens = nil
+	r.mu.live.Clear()
+	r.mu.fan.Clear(rand.Uint32())
+	r.mu.looked = false
+	r.mu.Unlock()
+	for _, o := range opens {
+		t.refuse(o.from, peer.OpOpen, o.req, wire.CodeNotLeader, r.leaderNode())
+	}
+	if e != nil {
+		r.refuseAll(e, wire.CodeNotLeader, t)
+	}
+	r.node.flush(t)
+}
+
+func (r *replica) leaderNode() wire.NodeID { return wire.NodeID(r.leader.Load()) }
+
+// settled reports whether the replica is as far as Ready wants it: it follows
+// a leader, or leads and has looked through the outbox.
+func (r *replica) settled() bool {
+	if !r.leads.Load() {
+		return r.leader.Load() != 0 && r.leaderNode() != r.node.cfg.Node
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.looked
+}
+
+// reopen asks every edge for its sessions in this shard.
+func (r *replica) reopen() {
+	if !r.leads.Load() {
+		return
+	}
+	t := r.node.turn()
+	for _, id := range r.node.edges() {
+		t.add(id, &peer.Item{Op: peer.OpReopen, Shard: r.id})
+	}
+	r.node.flush(t)
+}
+
+// readIndex returns once this node has applied everything that was committed
+// in the shard when it was called.
+func (n *Node) readIndex(r *replica) error {
+	rs, err := n.host.ReadIndex(uint64(r.id), readIndexTimeout)
+	if err != nil {
+		return err
+	}
+	defer rs.Release()
+	res := <-rs.ResultC()
+	if !res.Completed() {
+		return errNoQuorum
+	}
+	return nil
+}
+
+var errNoQuorum = errors.New("core: the shard's replicas do not answer")
+
+// ticks runs what is due until the node closes.
+func (n *Node) ticks() {
+	tk := time.NewTicker(tick)
+	defer tk.Stop()
+	for i := int64(1); ; i++ {
+		select {
+		case <-tk.C:
+		case <-n.stop:
+			return
+		}
+		for _, r := range n.all() {
+			r.tick(i)
+		}
+		if i%int64(spaceEvery/tick) == 0 {
+			n.checkSpace()
+		}
+	}
+}
+
+// tick does what is due: lanes that wait, sessions that owe, the outbox, the
+// log's length.
+func (r *replica) tick(i int64) {
+	if r.failed.Load() {
+		return
+	}
+	r.trimLog()
+	if !r.leads.Load() {
+		return
+	}
+	r.sendLanes()
+	r.mu.Lock()
+	wants := r.mu.fan.HasDone() && r.mu.flight == nil
+	r.mu.Unlock()
+	if wants {
+		r.wake()
+	}
+	if i%int64(time.Second/tick) == 0 {
+		r.resyncLate()
+		r.look()
+		r.expire()
+	}
+}
+
+// trimLog asks for a snapshot when enough was applied since the last: the
+// store is synced and the log before it removed.
+func (r *replica) trimLog() {
+	if r.machine.pending.Load() < snapshotBytes && r.machine.entries.Load() < snapshotEvery {
+		return
+	}
+	keep := min(uint64(r.machine.entries.Load())/4, keepEntries)
+	r.machine.pending.Store(0)
+	r.machine.entries.Store(0)
+	rs, err := r.node.host.RequestSnapshot(uint64(r.id),
+		dragonboat.SnapshotOption{OverrideCompactionOverhead: true, CompactionOverhead: max(keep, 1)}, proposeTimeout)
+	if err != nil {
+		r.node.log.Debug("core: no snapshot now", "shard", r.id, "err", err)
+		return
+	}
+	r.node.wg.Go(func() {
+		<-rs.ResultC()
+		rs.Release()
+	})
+}
+
+// ackTicks is the clock of the unacknowledged guard: seconds.
+func (n *Node) ackTicks() uint32 { return uint32(n.millis() / 1000) }
