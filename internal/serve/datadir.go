@@ -1,0 +1,139 @@
+package serve
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/godwit-im/godwit/internal/fault"
+)
+
+// DataFormat is the number of the layout of a data directory. It grows when an
+// older program could not read what a newer one writes.
+const DataFormat = 1
+
+// The files of a data directory. Beside them stand control/ and core/.
+const (
+	lockFile    = "LOCK"    // held with flock; its text is the owner's process id
+	versionFile = "VERSION" // DataFormat, in digits
+	secretFile  = "dev-secret"
+)
+
+// dataDir is an open data directory. It belongs to this process until close.
+type dataDir struct {
+	path string
+	lock *os.File
+}
+
+// openData makes path when it is missing, locks it and checks its format.
+// Errors are DataInUse, DataTooNew and DataNotWritable.
+func openData(path string) (*dataDir, error) {
+	path, err := filepath.Abs(path)
+	if err == nil {
+		err = os.MkdirAll(path, 0o700)
+	}
+	if err != nil {
+		return nil, notWritable(err)
+	}
+	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, notWritable(err)
+	}
+	d := &dataDir{path: path, lock: lock}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		pid, _ := os.ReadFile(lock.Name())
+		lock.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fault.New(fault.DataInUse, "%s, by process %s", path, strings.TrimSpace(string(pid)))
+		}
+		return nil, notWritable(err)
+	}
+	if err := errors.Join(d.checkFormat(), d.sign()); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// sign writes this process's id into the lock, for the message to the next.
+func (d *dataDir) sign() error {
+	err := d.lock.Truncate(0)
+	if err == nil {
+		_, err = d.lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	if err != nil {
+		return notWritable(err)
+	}
+	return nil
+}
+
+func (d *dataDir) checkFormat() error {
+	name := filepath.Join(d.path, versionFile)
+	b, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := writeFile(name, fmt.Appendf(nil, "%d\n", DataFormat)); err != nil {
+			return notWritable(err)
+		}
+		return nil
+	}
+	if err != nil {
+		return notWritable(err)
+	}
+	format, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	switch {
+	case err != nil || format < 1:
+		return fault.New(fault.DataBroken, "%s does not hold the number of a format", name).
+			Advise("name a directory that godwit made, or an empty one")
+	case format > DataFormat:
+		return fault.New(fault.DataTooNew, "%s has format %d, this program knows %d", d.path, format, DataFormat)
+	}
+	return nil
+}
+
+// devSecret returns the secret for tokens of development, made at first use.
+func (d *dataDir) devSecret() ([]byte, error) {
+	s, err := DevSecret(d.path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return s, err
+	}
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails
+	text := base64.RawURLEncoding.EncodeToString(b[:])
+	if err := writeFile(filepath.Join(d.path, secretFile), []byte(text+"\n")); err != nil {
+		return nil, notWritable(err)
+	}
+	return []byte(text), nil
+}
+
+// DevSecret returns the development secret of a server's data directory. The
+// error is fs.ErrNotExist when the server has none.
+func DevSecret(path string) ([]byte, error) {
+	b, err := os.ReadFile(filepath.Join(path, secretFile))
+	return []byte(strings.TrimSpace(string(b))), err
+}
+
+// writeFile writes a small file as a whole: after a crash it is there or not.
+func writeFile(name string, b []byte) error {
+	tmp := name + ".new"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp, name)
+}
+
+func notWritable(err error) error { return fault.New(fault.DataNotWritable, "%w", err) }
+
+func (d *dataDir) close() { d.lock.Close() }
