@@ -258,41 +258,43 @@ func (m *Machine) receipt(it *peer.Item, res *Result) error {
 		res.Code = wire.CodeUnknownChat
 		return nil
 	}
-	var (
-		self *member
-		peer []byte
-		rows *node[member]
-	)
+	eff := Effect{Kind: CursorMoved, Chat: c.id, User: it.User}
 	if c.id.Kind() == wire.Direct {
-		var other *member
-		if self, other = c.side(it.User); self != nil {
-			peer = other.user
+		self, other := c.side(it.User)
+		if self == nil {
+			res.Code = wire.CodeNotMember
+			return nil
+		}
+		eff.Peer = other.user
+		if self.advance(c, it, &eff) {
+			c.changed = true
+			m.chats.change(n)
+			m.effect(eff)
 		}
 	} else {
-		if rows, err = m.member(c.id, it.User); err != nil {
+		row, err := m.member(c.id, it.User)
+		if err != nil {
 			return err
 		}
-		self = &rows.row
-	}
-	if self == nil || !self.exists {
-		res.Code = wire.CodeNotMember
-		return nil
+		if !row.row.exists {
+			res.Code = wire.CodeNotMember
+			return nil
+		}
+		if row.row.advance(c, it, &eff) {
+			m.members.change(row)
+			m.effect(eff)
+		}
 	}
 	res.Seq = c.last
-	eff := Effect{Kind: CursorMoved, Chat: c.id, User: it.User, Peer: peer}
-	eff.Delivered = raise(&self.delivered, min(max(it.Delivered, it.Read), c.last))
-	eff.Read = raise(&self.read, min(it.Read, c.last))
-	if eff.Delivered == 0 && eff.Read == 0 {
-		return nil
-	}
-	if rows != nil {
-		m.members.change(rows)
-	} else {
-		c.changed = true
-		m.chats.change(n)
-	}
-	m.effect(eff)
 	return nil
+}
+
+// advance raises a member's cursors, as far as the log goes, and puts what
+// rose into eff.
+func (p *member) advance(c *chat, it *peer.Item, eff *Effect) (rose bool) {
+	eff.Delivered = raise(&p.delivered, min(max(it.Delivered, it.Read), c.last))
+	eff.Read = raise(&p.read, min(it.Read, c.last))
+	return eff.Delivered != 0 || eff.Read != 0
 }
 
 // raise sets *p to v when that is more, and returns the new value or zero.

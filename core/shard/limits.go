@@ -23,8 +23,8 @@ const (
 )
 
 // Rows that a machine keeps decoded, beside those that are not committed yet.
-// A chat, inbox or user row is 250 to 400 bytes with its place in the cache: a
-// shard's caches hold 5 MB at most. A row that is not cached costs one read of
+// A row is 200 to 400 bytes with its place in the cache: a shard's caches hold
+// about 6 MB when they are full. A row that is not cached costs one read of
 // the store.
 const (
 	cachedChats   = 4096
