@@ -1,0 +1,221 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/godwit-im/godwit/core/store"
+	"github.com/godwit-im/godwit/wire"
+	"github.com/godwit-im/godwit/wire/peer"
+)
+
+var aliceBob = wire.DirectChat("alice", "bob")
+
+// The whole way: a message reaches the other user's sessions and the sender's
+// other devices, its acknowledgement comes back as ticks.
+func TestMessageAndItsTicks(t *testing.T) {
+	w := newWorld(t, 1, 4)
+	e := w.edge
+	if r := e.open(1, "alice", "phone"); r.Flags&peer.FlagNew == 0 {
+		t.Error("a new device is not said to be new")
+	}
+	e.open(2, "alice", "tablet")
+	e.open(3, "bob", "phone")
+	r := e.say("alice", "bob", "hello", 1)
+	if r.Seq != 1 || r.Chat != aliceBob || r.At == 0 {
+		t.Errorf("the answer is %+v", r)
+	}
+	e.say("alice", "bob", "again", 1)
+	e.sees(3, "1:hello 2:again")
+	e.sees(2, "1:hello 2:again") // not session 1: it sent them
+	if r := e.say("alice", "bob", "hello", 1); r.Seq != 1 {
+		t.Errorf("a repeated message got seq %d, want 1", r.Seq)
+	}
+	e.ack("bob", "phone", aliceBob, 2, 0)
+	e.sees(1, "delivered:2:bob")
+	e.open(4, "bob", "desk")
+	e.ack("bob", "phone", aliceBob, 2, 2)
+	e.sees(1, "delivered:2:bob read:2:bob")
+	e.sees(4, "read:2:bob") // bob's other device
+	if got := e.history("bob", aliceBob); got != "1:hello 2:again" {
+		t.Errorf("history is %q", got)
+	}
+}
+
+func TestTypingReachesTheOther(t *testing.T) {
+	w := newWorld(t, 1, 4)
+	e := w.edge
+	e.open(1, "alice", "phone")
+	e.open(2, "bob", "phone")
+	e.say("alice", "bob", "hello", 1)
+	e.sees(2, "1:hello")
+	for _, who := range []string{"mallory", "alice"} { // mallory is no member
+		e.link.Send(1, peer.Append(nil, &peer.Item{
+			Op: peer.OpTyping, Shard: w.chatShard(aliceBob), Chat: aliceBob, User: []byte(who), Flags: uint8(wire.TypingStart),
+		}))
+	}
+	e.sees(2, "1:hello typing:alice")
+	e.sees(1, "")
+}
+
+func TestGroupReachesEveryMemberOnce(t *testing.T) {
+	w := newWorld(t, 1, 4)
+	e := w.edge
+	chat := wire.NewChatID(wire.Group, [32]byte{1, 2, 3})
+	var members []byte
+	for i := range 100 {
+		user := fmt.Sprintf("user-%d", i)
+		members = peer.AppendBytes(members, user)
+		e.open(wire.SessionID(100+i), user, "phone")
+	}
+	if r := e.ask(peer.Item{
+		Op: peer.OpCreateGroup, Shard: w.chatShard(chat), Chat: chat, User: []byte("user-0"), Name: []byte("all"), List: members,
+	}); r.Code != wire.OK {
+		t.Fatal(r.Code)
+	}
+	r := e.ask(peer.Item{
+		Op: peer.OpAppend, Shard: w.chatShard(chat), Chat: chat, Session: 100, User: []byte("user-0"), Device: []byte("phone"),
+		ClientMsgID: []byte("1"), Body: []byte("hi"),
+	})
+	for i := 1; i < 100; i++ {
+		id := wire.SessionID(100 + i)
+		e.until(func() (bool, string) {
+			n := 0
+			for j := range e.pushed[id] {
+				if word(&e.pushed[id][j]) == fmt.Sprintf("%d:hi", r.Seq) {
+					n++
+				}
+			}
+			return n == 1, fmt.Sprintf("member %d got it %d times", i, n)
+		})
+	}
+}
+
+func TestAnswersOfTheWrongPlace(t *testing.T) {
+	w := newWorld(t, 1, 2)
+	r, _ := w.edge.try(peer.Item{Op: peer.OpReceipt, Shard: 2, Chat: aliceBob, User: []byte("bob")})
+	if r.Code != wire.CodeUnknownChat {
+		t.Errorf("a receipt for a chat that is not there: %v", r.Code)
+	}
+	w.edge.mu.Lock()
+	w.edge.leaders[77] = 1
+	w.edge.mu.Unlock()
+	r, _ = w.edge.try(peer.Item{Op: peer.OpReceipt, Shard: 77, Chat: aliceBob, User: []byte("bob")})
+	if r.Code != wire.CodeWrongShard {
+		t.Errorf("a shard that does not exist: %v", r.Code)
+	}
+	// Broken bytes hurt nobody.
+	w.edge.link.Send(1, []byte{1, 2, 3, 4, 5, 6, 7, 8})
+	w.edge.say("alice", "bob", "still here", 1)
+}
+
+func TestRestartKeepsEverything(t *testing.T) {
+	w := newWorld(t, 1, 4)
+	e := w.edge
+	var want []string
+	for i := range 50 {
+		text := fmt.Sprintf("m%d", i)
+		e.say("alice", "bob", text, 1)
+		want = append(want, fmt.Sprintf("%d:%s", i+1, text))
+	}
+	dir := w.cores[1].dir
+	w.stop(1)
+	w.start(1, dir)
+	w.ready()
+	if got := e.history("bob", aliceBob); got != strings.Join(want, " ") {
+		t.Errorf("after a restart bob reads %q", got)
+	}
+	if r := e.say("alice", "bob", "m7", 1); r.Seq != 8 {
+		t.Errorf("a retry after the restart got seq %d, want 8", r.Seq)
+	}
+	if r := e.say("alice", "bob", "new", 1); r.Seq != 51 {
+		t.Errorf("the next message got seq %d, want 51", r.Seq)
+	}
+}
+
+func TestSecondOwnerIsRefused(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	_, err := Open(context.Background(), Config{Node: 1, Dir: w.cores[1].dir, Watcher: w.watch})
+	if !errors.Is(err, store.ErrInUse) {
+		t.Fatalf("Open of a directory in use = %v", err)
+	}
+}
+
+func TestFullDiskRefusesAndRecovers(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	n := w.cores[1]
+	free := uint64(reserve - 1)
+	n.Node.cfg.FreeSpace = func(string) (uint64, error) { return free, nil }
+	n.checkSpace()
+	r, _ := w.edge.try(peer.Item{
+		Op: peer.OpAppend, Shard: 1, Chat: aliceBob, User: []byte("alice"), Peer: []byte("bob"), ClientMsgID: []byte("x"), Body: []byte("x"),
+	})
+	if r.Code != wire.CodeStorage || !r.Code.Retryable() {
+		t.Errorf("a write on a full disk: %v, want storage", r.Code)
+	}
+	n.Node.cfg.FreeSpace = func(string) (uint64, error) { return reserve, nil }
+	n.checkSpace()
+	w.edge.say("alice", "bob", "hello", 1)
+}
+
+// A push that nobody acknowledges is followed by a resync, one that is not.
+func TestSilentSessionIsToldToSync(t *testing.T) {
+	w := newWorld(t, 1, 2)
+	e := w.edge
+	e.open(2, "bob", "phone")
+	e.open(3, "bob", "tablet")
+	e.say("alice", "bob", "hello", 1)
+	e.sees(2, "1:hello")
+	e.sees(3, "1:hello")
+	e.ack("bob", "phone", aliceBob, 1, 0)
+	e.until(func() (bool, string) {
+		return e.resyncs[3] == 1 && e.resyncs[2] == 0, fmt.Sprintf("resyncs are %v, want one of session 3", e.resyncs)
+	})
+}
+
+func TestTooManySessions(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	for i := range 64 {
+		w.edge.open(wire.SessionID(i+1), "alice", "phone")
+	}
+	r, _ := w.edge.try(peer.Item{Op: peer.OpOpen, Shard: 1, Session: 65, User: []byte("alice"), Device: []byte("phone")})
+	if r.Code != wire.CodeTooManySessions {
+		t.Errorf("session 65: %v", r.Code)
+	}
+}
+
+func TestMetricsAreWellFormed(t *testing.T) {
+	w := newWorld(t, 1, 2)
+	w.edge.say("alice", "bob", "hello", 1)
+	reg := prometheus.NewPedanticRegistry()
+	reg.MustRegister(w.cores[1].Node)
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	for _, f := range families {
+		if f.GetName() == "godwit_core_leading" && len(f.Metric) != 2 {
+			t.Errorf("%d shards in godwit_core_leading, want 2", len(f.Metric))
+		}
+	}
+}
+
+func TestSoloLeadsSoon(t *testing.T) {
+	start := time.Now()
+	newWorld(t, 1, 4)
+	t.Logf("ready after %v", time.Since(start))
+}
