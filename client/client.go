@@ -4,6 +4,7 @@ import (
 	"context"
 	crand "crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 	"sync"
@@ -80,7 +81,7 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Close ends the client at once: sends that wait return ErrClosed, Events
+// Close ends the client at once, see Shutdown for a gentle end: sends that wait return ErrClosed, Events
 // ends. It returns when every goroutine of the client has ended.
 func (c *Client) Close() error {
 	c.mu.Lock()
@@ -91,6 +92,20 @@ func (c *Client) Close() error {
 	c.poke()
 	<-c.done
 	return nil
+}
+
+// Shutdown ends the client once every Send has returned and every
+// acknowledgement has reached the server, or when ctx ends: then it returns
+// ctx's error.
+func (c *Client) Shutdown(ctx context.Context) error {
+	c.with((*Machine).Finish)
+	var err error
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	return errors.Join(err, c.Close())
 }
 
 // Done is closed when the client has ended, by Close or because the server

@@ -107,6 +107,23 @@ func TestTwoUsersChat(t *testing.T) {
 	})
 }
 
+func TestShutdownWritesTheLastAcknowledgements(t *testing.T) {
+	bubble(t, func(t *testing.T, s *clienttest.Server) {
+		alice, bob := connect(t, s, "alice"), connect(t, s, "bob")
+		for range 20 {
+			send(t, alice, client.ToUser("bob"), "hello")
+		}
+		receive(t, bob, 20)
+		bob.MarkRead(client.DirectChat("alice", "bob"), 19)
+		if err := bob.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if d, r := s.Cursors(client.DirectChat("alice", "bob"), "bob"); d != 20 || r != 19 {
+			t.Errorf("delivered %d, read %d", d, r)
+		}
+	})
+}
+
 func TestStatusReachesTheSender(t *testing.T) {
 	bubble(t, func(t *testing.T, s *clienttest.Server) {
 		alice, bob := connect(t, s, "alice"), connect(t, s, "bob")

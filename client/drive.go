@@ -28,6 +28,7 @@ func (c *Client) drive(ctx context.Context) {
 		c.mu.Unlock()
 		switch wish {
 		case WishStop:
+			c.with((*Machine).Close)
 			c.report(err)
 			return
 		case WishDial:
@@ -84,7 +85,9 @@ func (c *Client) session(ctx context.Context, helpers *sync.WaitGroup) error {
 		r.err = c.readLoop(conn, r.pings)
 	})
 	err = c.writeLoop(ctx, conn, r, helpers)
-	if err != errHangup { // what the server said last is worth more than a broken pipe
+	if ctx.Err() == nil {
+		// The server's last words are worth more than a broken pipe, and its
+		// answer to a close shows that it has read what came before.
 		_ = conn.SetReadDeadline(time.Now().Add(lastWords))
 		<-r.ended
 	}
@@ -103,8 +106,8 @@ type reading struct {
 	pings chan []byte // one slot: the answer to a newer ping does for an older one
 }
 
-// lastWords is how long a reader may go on after a write has failed.
-const lastWords = 200 * time.Millisecond
+// lastWords is how long the reader may go on after the writer has ended.
+const lastWords = time.Second
 
 func (c *Client) dial(ctx context.Context) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.DialTimeout)
@@ -199,10 +202,11 @@ func (c *Client) writeLoop(ctx context.Context, conn *conn, r *reading, helpers 
 			helpers.Go(func() { c.fetch(ctx, req) })
 		}
 		switch {
-		case wish == WishHangup || wish == WishStop:
-			conn.frame(ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, ""))
-			_ = conn.flush() // the connection ends either way
+		case wish == WishStop:
 			return errHangup
+		case wish == WishHangup:
+			conn.frame(ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, ""))
+			return errors.Join(errHangup, conn.flush())
 		case !more:
 			c.sleep(due)
 		}

@@ -42,6 +42,7 @@ type Machine struct {
 	refusal   *Error // last fatal error of this connection
 	hangup    error  // why this side wants to end the connection
 	owesPong  bool
+	finishing bool // end once there is nothing left to say
 
 	timers
 }
@@ -131,17 +132,18 @@ const (
 	WishNothing Wish = iota
 	WishDial         // open a connection, tell Dialing, then Opened or Lost
 	WishHangup       // close the connection, then tell Lost
-	WishStop         // nothing more will happen; Err says why
+	WishStop         // nothing more will happen: call Close; Err says why
 )
 
 // Wish returns what to do about the connection now.
 func (m *Machine) Wish(now time.Time) Wish {
+	done := m.finishing && m.idle()
 	switch {
-	case m.phase == phaseEnd:
+	case m.phase == phaseEnd || m.phase == phaseDown && done:
 		return WishStop
 	case m.phase == phaseDown && !now.Before(m.dialAt):
 		return WishDial
-	case m.connected() && m.hangup != nil:
+	case m.connected() && (m.hangup != nil || done):
 		return WishHangup
 	}
 	return WishNothing
@@ -235,6 +237,15 @@ func (m *Machine) Retry(now time.Time) {
 	if m.phase == phaseDown {
 		m.dialAt, m.attempts = now, 0
 	}
+}
+
+// Finish makes the Machine end once every send has its answer and every
+// acknowledgement is written. While there is no connection only sends count.
+func (m *Machine) Finish() { m.finishing = true }
+
+func (m *Machine) idle() bool {
+	said := len(m.in.dirty) == 0 && !m.owesPong || !m.connected()
+	return said && len(m.out.byID) == 0 && len(m.out.typing) == 0
 }
 
 // Close ends the Machine: sends that wait fail with ErrClosed.
