@@ -22,9 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		// dragonboat's own: a process-wide timer of its Pebble's dependencies.
-		goleak.IgnoreAnyFunction("github.com/lni/goutils/syncutil.(*Stopper).RunWorker.func1"))
+	goleak.VerifyTestMain(m)
 }
 
 // patience bounds every wait of these tests.
