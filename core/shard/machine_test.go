@@ -161,6 +161,21 @@ func TestDedupeHashCollision(t *testing.T) {
 	}
 }
 
+// The same client_msg_id of two senders is two messages, even if the hashes
+// were equal.
+func TestDedupeHashCollisionOfSenders(t *testing.T) {
+	w := newWorld(t)
+	chat := wire.DirectChat("alice", "bob")
+	w.applyEntry(encode(w.now, message(chat, "alice", "bob", "m1", "one")))
+	id := dedupeIDOf(chat, []byte("bob"), []byte("m1"))
+	w.batch.Set(id.appendKey(nil), []byte{1})
+	w.commit()
+	w.applyEntry(encode(w.now, message(chat, "bob", "alice", "m1", "two")))
+	if r := w.out.Results[0]; r.Seq != 2 || r.Flags != peer.FlagNew {
+		t.Errorf("bob's m1 was taken for alice's: %+v", r)
+	}
+}
+
 func (m *Machine) withView(v View) *Machine { m.v = v; return m }
 
 // The 33rd device takes the place of the one that is furthest behind, which is
@@ -262,6 +277,54 @@ func TestOutboxScanPages(t *testing.T) {
 	seen := 0
 	if err := OutboxScan(w.store, func(o *Owed) bool { seen++; return seen < 3 }); err != nil || seen != 3 {
 		t.Errorf("stopped after %d, %v", seen, err)
+	}
+}
+
+// An outbox row that was settled while the scan ran is not handed on.
+func TestOutboxScanSkipsSettled(t *testing.T) {
+	w := newWorld(t)
+	chat := wire.DirectChat("alice", "bob")
+	w.applyEntry(encode(w.now, message(chat, "alice", "bob", "m1", "one")))
+	w.batch.Set(appendChatKey(nil, tableOutbox, chat), []byte{1})
+	w.commit()
+	if err := OutboxScan(w.store, func(o *Owed) bool { t.Errorf("owed: %+v", o); return true }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Reads run beside Apply and see only what is committed. The race detector
+// watches.
+func TestReadsBesideApply(t *testing.T) {
+	w := newWorld(t)
+	w.store.Scribble = false
+	chat := wire.DirectChat("alice", "bob")
+	w.applyEntry(encode(w.now, message(chat, "alice", "bob", "m0", "x")))
+	w.commit()
+	done := make(chan error)
+	go func() {
+		var p RangePage
+		for last := wire.Seq(0); last < 200; {
+			if err := Range(w.store, &RangeQuery{Chat: chat, User: []byte("bob"), After: last, Limit: 7}, &p); err != nil {
+				done <- err
+				return
+			}
+			for list := p.List; len(list) > 0; last++ {
+				_, list, _ = peer.NextBytes(list)
+			}
+			if page, err := Changes(w.store, []byte("bob"), []byte("phone"), 0, 9, nil); err != nil || page.Stamp > wire.Cursor(200) {
+				done <- fmt.Errorf("Changes: %+v, %w", page, err)
+				return
+			}
+		}
+		done <- nil
+	}()
+	for i := 1; i < 200; i++ {
+		w.applyEntry(encode(w.now, message(chat, "alice", "bob", fmt.Sprint("m", i), "x"),
+			peer.Item{Op: peer.OpBump, Shard: 1, Chat: chat, Seq: wire.Seq(i + 1), User: []byte("alice"), Peer: []byte("bob"), List: peer.AppendBytes(nil, "bob")}))
+		w.commit()
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
 	}
 }
 

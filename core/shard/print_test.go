@@ -237,4 +237,3 @@ func (w *world) printRange(b *strings.Builder, p *RangePage) {
 	}
 	fmt.Fprintf(b, "last %d more %t name %q\n", p.Last, p.More, p.Name)
 }
-
