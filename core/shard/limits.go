@@ -2,7 +2,10 @@ package shard
 
 import "github.com/godwit-im/godwit/wire"
 
-// The numbers of a shard, each with what it buys and costs.
+// The numbers of a shard, each with what it buys and costs. MaxDevices,
+// NewDevicePage, MaxExpireStep and wire's MaxMembers, MaxContentCeiling and
+// DedupeWindow decide what Apply writes: replicas of one shard have to agree on
+// them, so a change takes a new version of the entry.
 const (
 	// MaxDevices is how many devices of a user the shard tells apart. The one
 	// that is furthest behind makes room and is a new device when it returns.
