@@ -105,7 +105,7 @@ func (r *Reader) judge(h *ws.Header) wire.Code {
 	if r.gathered != nil {
 		state = state.Set(ws.StateFragmented)
 	}
-	if ws.CheckHeader(*h, state) != nil {
+	if h.Length < 0 || ws.CheckHeader(*h, state) != nil {
 		return wire.CodeProtocol
 	}
 	if h.OpCode.IsControl() {
@@ -205,7 +205,7 @@ func registered(status ws.StatusCode) bool { return status >= 1012 && status <= 
 
 // parseHeader reads a frame header from the front of b. When it is not all
 // there, ok is false and size is how many bytes are needed to know more. A
-// length with the top bit set comes out negative, as no length that fits.
+// length with the top bit set, which RFC 6455 forbids, comes out negative.
 func parseHeader(b []byte) (h ws.Header, size int, ok bool) {
 	size = ws.MinHeaderSize
 	if len(b) < size {

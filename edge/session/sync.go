@@ -84,7 +84,13 @@ func (s *Session) askOpen(l *Loop) {
 	y := s.sync
 	it := peer.Item{Op: peer.OpOpen, Session: s.id, User: s.User(), Device: s.Device()}
 	if y.resumes {
-		it.Flags, it.After = peer.FlagCursor, uint64(y.after)
+		// Until the first answer after is what hello said. Later it may be ahead
+		// of what has been sent, and the core believes what it is told here.
+		after := y.after
+		if s.state != Authenticating {
+			after = s.cursor
+		}
+		it.Flags, it.After = peer.FlagCursor, uint64(after)
 	}
 	s.flags |= flagOpened
 	s.askSync(l, it)
@@ -150,7 +156,9 @@ func (s *Session) opened(l *Loop, it *peer.Item) {
 	y := s.sync
 	y.opened, y.resumes = true, true
 	if s.state != Authenticating {
-		y.after = min(y.after, wire.Cursor(it.After)) // a restored user's counter may have gone back
+		if head := wire.Cursor(it.After); head < s.cursor { // the counter has gone back: a restore
+			y.after, s.cursor = head, head
+		}
 		y.again = true
 		return
 	}
