@@ -1,0 +1,60 @@
+package tidy
+
+// The exceptions, by rule. A key is what the failure prints; the reason says
+// why the rule does not serve its purpose there.
+
+var largeThings = map[string]string{
+	"wire/peer.Item": "the union of all ops' fields, in the table's order",
+	"edge.loop":      "one for each event loop, not for each connection; its fields are grouped by who owns them",
+}
+
+// goroutines are the drivers.
+var goroutines = map[string]string{
+	"client":            "the driver of the machine: one goroutine a client, and its reader and fetches, which it waits for",
+	"client/clienttest": "a server that tests talk to; Close waits for all",
+	"cmd/godwit":        "signals, and the line that a load prints while it runs",
+	"core":              "a node's workers and a proposer for each replica; Close waits for all",
+	"edge":              "accept, clock, token checks and the follower of the map; Shutdown waits for all",
+	"edge/api":          "previews of a page of conversations, a few side by side within the request",
+	"internal/link":     "a dialler for each peer, a reader and a writer for each connection; Close waits for all",
+	"internal/serve":    "one for the admin listener, one that stops everything within a time",
+	"loadgen/bench":     "waits for the server that it started",
+	"loadgen/swarm":     "a user is a goroutine, so that one that blocks is late alone",
+	"shardmap/control":  "waits for Raft's future, which knows no context",
+}
+
+// clocks are the drivers, too. For the client the key is a file: its machine
+// lives in the same package and gets time as a value.
+var clocks = map[string]string{
+	"client/client.go":  "the driver",
+	"client/conn.go":    "deadlines of the socket",
+	"client/drive.go":   "the driver",
+	"client/clienttest": "a server that tests talk to",
+	"cmd/godwit":        "stamps of runs and lines, expiry of tokens",
+	"core":              "the leader's clock stamps entries; deadlines of requests",
+	"edge":              "the loops' clock, which gives every session its time",
+	"edge/auth":         "the default of Config.Now, and how often keys are fetched",
+	"internal/link":     "deadlines of sockets and the pace of dialling",
+	"internal/serve":    "how long the start took",
+	"loadgen/bench":     "measures",
+	"loadgen/swarm":     "measures: the schedule and the latencies are the product",
+	"shardmap/control":  "how long a change may take",
+}
+
+var variables = map[string]string{
+	"cmd/godwit.version":   "set by the linker",
+	"core.quietOnce":       "guards dragonboat's logger, of which a process has one",
+	"edge/api.problemType": "a constant that Go cannot spell as one",
+	"wire.chatText":        "an immutable encoding",
+}
+
+var imports = map[string]string{
+	"internal/serve":                  "puts all roles into one process; cmd/godwit is its only caller",
+	"shardmap/control shardmap/watch": "control publishes each new map to the watchers in its process",
+}
+
+// pureHelpers are packages of others that a pure package may import.
+var pureHelpers = map[string]string{
+	"github.com/zeebo/xxh3": "a hash: bytes in, a number out",
+	"github.com/gobwas/ws":  "frame headers and masking over bytes; its Dialer and Upgrader are the driver's",
+}
