@@ -1,0 +1,115 @@
+// Sends what waits in the outbox: in order within a conversation, again with
+// the same client_msg_id until it is acknowledged or refused for good. The
+// rows are shared by all tabs; what is on its way is each tab's own knowledge.
+//
+// One message per conversation is on its way at a time. The edge may refuse
+// one ("too fast") after it took the next; waiting keeps the order anyway.
+
+import { DRAFT, type Outgoing, type Store } from "../db/db";
+import type { ErrorFrame, SendMessageFrame } from "../wire.gen";
+import { utf8 } from "../wire/bytes";
+
+/** Rows of another tab are left to it for this long; then it is taken for gone. */
+const FOREIGN_MS = 5_000;
+/** Without an answer for this long the message is sent again. */
+const ANSWER_MS = 15_000;
+const RETRY_MS = 1_000;
+/** Rows looked at in one go. */
+const LOOK = 500;
+
+export interface Wire {
+  live(): boolean;
+  send(f: SendMessageFrame): void;
+  limits(): { content_bytes: number; sends_in_flight: number };
+  now(): number;
+}
+
+export class Outbox {
+  /** client_msg_id to the conversation and the time of sending. */
+  private readonly onWay = new Map<string, { chatId: string; at: number }>();
+  /** Conversations that the edge asked us to leave alone, and until when. */
+  private readonly held = new Map<string, number>();
+  private busy = false;
+  private again = false;
+
+  constructor(
+    private readonly db: Store,
+    private readonly tab: string,
+    private readonly wire: Wire,
+  ) {}
+
+  /** Sends what may be sent. Called whenever that could have changed. */
+  async kick(): Promise<void> {
+    this.again = true;
+    if (this.busy) return;
+    this.busy = true;
+    try {
+      while (this.again && this.wire.live()) {
+        this.again = false;
+        await this.pass();
+      }
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  private async pass(): Promise<void> {
+    const rows = await this.db.outbox.orderBy("n").filter((r) => r.failed === undefined).limit(LOOK).toArray();
+    const now = this.wire.now();
+    const blocked = new Set([...this.onWay.values()].map((w) => w.chatId));
+    for (const row of rows) {
+      if (blocked.has(row.chatId)) continue;
+      blocked.add(row.chatId);
+      if ((this.held.get(row.chatId) ?? 0) > now) continue;
+      if (row.tab !== this.tab && now - row.at < FOREIGN_MS) continue;
+      if (this.onWay.size >= this.wire.limits().sends_in_flight) return;
+      await this.sendRow(row, now);
+    }
+  }
+
+  private async sendRow(row: Outgoing, now: number): Promise<void> {
+    const content = utf8(row.text);
+    const most = this.wire.limits().content_bytes;
+    if (content.length > most) {
+      // The edge would close the connection over it.
+      await this.fail(row.clientMsgId, `The message is longer than ${most} bytes.`);
+      this.again = true;
+      return;
+    }
+    this.onWay.set(row.clientMsgId, { chatId: row.chatId, at: now });
+    const where = row.chatId.startsWith(DRAFT) ? { to: row.chatId.slice(DRAFT.length) } : { chat_id: row.chatId };
+    this.wire.send({ type: "send_message", ...where, content, client_msg_id: row.clientMsgId });
+  }
+
+  /** The message is stored: its row has left the outbox. */
+  done(clientMsgId: string): void {
+    if (this.onWay.delete(clientMsgId)) void this.kick();
+  }
+
+  /** The edge answered a message with an error. */
+  async refused(f: ErrorFrame): Promise<void> {
+    const sent = this.onWay.get(f.client_msg_id!);
+    if (!sent) return;
+    this.onWay.delete(f.client_msg_id!);
+    if (f.retryable) this.held.set(sent.chatId, this.wire.now() + (f.retry_after_ms ?? RETRY_MS));
+    else await this.fail(f.client_msg_id!, f.message);
+    void this.kick();
+  }
+
+  private async fail(clientMsgId: string, why: string): Promise<void> {
+    await this.db.outbox.where("clientMsgId").equals(clientMsgId).modify({ failed: why });
+  }
+
+  /** The connection ended: nothing is on its way any more. */
+  reset(): void {
+    this.onWay.clear();
+    this.held.clear();
+  }
+
+  /** To be called about once a second. */
+  tick(): void {
+    const now = this.wire.now();
+    for (const [id, w] of this.onWay) if (now - w.at > ANSWER_MS) this.onWay.delete(id);
+    void this.kick();
+  }
+}

@@ -1,0 +1,49 @@
+import type { Reach } from "../db/queries";
+import type { Engine } from "../sync/engine";
+import { nameClass } from "./Avatar";
+import { tickOf } from "./ChatList";
+import { kindName } from "./format";
+import type { Bubble } from "./items";
+import { RichText } from "./RichText";
+import { Stamp, Ticks } from "./Ticks";
+
+interface Props {
+  engine: Engine;
+  b: Bubble;
+  group: boolean;
+  reach: Reach;
+}
+
+/** A few emoji and nothing else are shown large. */
+const ONLY_EMOJI = /^(?:\p{Extended_Pictographic}(?:\uFE0F|\u200D\p{Extended_Pictographic}|\p{Emoji_Modifier})*\s*){1,3}$/u;
+
+export function BubbleView({ engine, b, group, reach }: Props) {
+  const own = b.sender === engine.db.user;
+  const refused = b.outgoing?.failed;
+  const classes = ["bubble", own ? "own" : "theirs", b.follows ? "follows" : "", b.leads ? "leads" : "", ONLY_EMOJI.test(b.text) ? "emoji" : ""];
+  return (
+    <li class={classes.filter(Boolean).join(" ")} data-key={b.key} {...(b.seq > 0 ? { "data-seq": b.seq } : {})}>
+      <div class="bubble-box">
+        {group && !own && !b.follows ? <p class={`bubble-sender ${nameClass(b.sender)}`}>{b.sender}</p> : <span class="unseen">{own ? "You" : b.sender}: </span>}
+        <span class="bubble-text" dir="auto">
+          {b.text ? <RichText text={b.text} /> : <em>{kindName(b.kind)}</em>}
+        </span>
+        <span class="bubble-meta">
+          <Stamp at={b.at} />
+          {own && <Ticks state={refused !== undefined ? "failed" : b.outgoing ? "sending" : tickOf(b.seq, reach)} />}
+        </span>
+      </div>
+      {refused !== undefined && (
+        <p class="bubble-failed" role="alert">
+          Not sent: {refused}
+          <button class="link" type="button" onClick={() => void engine.retry(b.key)}>
+            Try again
+          </button>
+          <button class="link" type="button" onClick={() => void engine.discard(b.key)}>
+            Delete
+          </button>
+        </p>
+      )}
+    </li>
+  );
+}

@@ -1,0 +1,160 @@
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Chat } from "../db/db";
+import { cursorsOf, messagesBetween, outgoingOf, reachOf } from "../db/queries";
+import type { Engine } from "../sync/engine";
+import { BubbleView } from "./BubbleView";
+import { dayName } from "./format";
+import { useLiveKept, useNow, useValue } from "./hooks";
+import { DownIcon } from "./icons";
+import { itemsOf, type Item } from "./items";
+import { useScroll } from "./useScroll";
+import { newer, older, opening, tail } from "./window";
+
+/** Nearer to an edge than this, more is fetched. */
+const EDGE_PX = 600;
+
+export function MessageList({ engine, chat }: { engine: Engine; chat: Chat }) {
+  const { db } = engine;
+  const first = chat.firstSeq ?? 1;
+  const [opened] = useState({ read: chat.readSeq, unread: chat.unread });
+  const [span, setSpan] = useState(() => opening(first, chat.unread > 0 ? chat.readSeq : chat.lastSeq, chat.lastSeq));
+  const hi = Math.min(span.hi ?? chat.lastSeq, chat.lastSeq);
+  const rows = useLiveKept(() => messagesBetween(db, chat.chatId, span.lo, span.hi ?? Infinity), [chat.chatId, span.lo, span.hi]);
+  const outgoing = useLiveKept(() => outgoingOf(db, chat.chatId), [chat.chatId]);
+  const cursors = useLiveKept(() => cursorsOf(db, chat.chatId), [chat.chatId]);
+  const reach = useMemo(() => reachOf(chat, db.user, cursors ?? []), [chat, cursors]);
+  const now = useNow(60_000);
+
+  const items = useMemo(
+    () => (rows && outgoing ? itemsOf(rows, span.hi === null ? outgoing : [], Math.max(span.lo, first), hi, db.user, opened.unread > 0 ? opened.read + 1 : 0) : null),
+    [rows, outgoing, span, hi, first],
+  );
+  const failed = useFill(engine, chat.chatId, items);
+  const scroll = useScroll(items);
+  const [far, setFar] = useState(false);
+
+  // Where reading stopped is where it goes on.
+  useEffect(() => {
+    if (opened.unread > 0) scroll.toKey("unread");
+  }, []);
+
+  const see = useReading(engine, chat, scroll.box, items);
+  const scrolled = () => {
+    scroll.note();
+    const el = scroll.box.current!;
+    if (el.scrollTop < EDGE_PX && span.lo > first) setSpan(older(span, first, chat.lastSeq));
+    else if (span.hi !== null && el.scrollHeight - el.scrollTop - el.clientHeight < EDGE_PX) setSpan(newer(span, chat.lastSeq));
+    setFar(span.hi !== null || !scroll.atEnd());
+    see();
+  };
+  const jump = () => {
+    setSpan(tail(first, chat.lastSeq));
+    setFar(false);
+    scroll.toEnd();
+  };
+  // What one has just written is what one wants to see.
+  const written = outgoing?.at(-1)?.n;
+  const seen = useRef<number | undefined>(undefined);
+  useEffect(() => {
+    if (written !== undefined && written > (seen.current ?? Infinity)) jump();
+    seen.current = written ?? seen.current ?? 0;
+  }, [written]);
+
+  return (
+    <div class="messages-frame">
+      <div class="messages" ref={scroll.box} onScroll={scrolled} tabIndex={0} role="region" aria-label="Messages">
+        <ol>
+          {items?.map((item) => (
+            <ItemView key={item.key} item={item} engine={engine} chat={chat} now={now} reach={reach} failed={failed} />
+          ))}
+        </ol>
+      </div>
+      {far && (
+        <button class="round jump" type="button" aria-label="Go to the newest message" onClick={jump}>
+          <DownIcon />
+          {chat.unread > 0 && <span class="badge">{chat.unread > 99 ? "99+" : chat.unread}</span>}
+        </button>
+      )}
+    </div>
+  );
+}
+
+interface ItemProps {
+  item: Item;
+  engine: Engine;
+  chat: Chat;
+  now: number;
+  reach: { delivered: number; read: number };
+  failed: boolean;
+}
+
+function ItemView({ item, engine, chat, now, reach, failed }: ItemProps) {
+  switch (item.type) {
+    case "day":
+      return (
+        <li class="day" data-key={item.key}>
+          <span>{dayName(item.at, now)}</span>
+        </li>
+      );
+    case "unread":
+      return (
+        <li class="unread-mark" data-key={item.key}>
+          <span>New messages</span>
+        </li>
+      );
+    case "hole":
+      return (
+        <li class="hole" data-hole={item.lo}>
+          {failed ? "These messages need a connection." : "Loading…"}
+        </li>
+      );
+    case "bubble":
+      return <BubbleView engine={engine} b={item} group={chat.kind === "group"} reach={reach} />;
+  }
+}
+
+/** Fetches what is missing on the screen; true while that is not possible. */
+function useFill(engine: Engine, chatId: string, items: Item[] | null): boolean {
+  const [failed, setFailed] = useState(false);
+  const phase = useValue(engine.status).phase;
+  const missing = items?.filter((i) => i.type === "hole").at(-1);
+  useEffect(() => {
+    if (!missing) return;
+    let here = true;
+    engine.history.fill(chatId, missing.lo, missing.hi).then(
+      () => here && setFailed(false),
+      () => here && setFailed(true),
+    );
+    return () => void (here = false);
+  }, [chatId, missing?.lo, missing?.hi, phase]);
+  return failed;
+}
+
+/** Marks as read what is visible while the person is here; returns a check to call on scroll. */
+function useReading(engine: Engine, chat: Chat, box: { current: HTMLDivElement | null }, items: Item[] | null): () => void {
+  const check = () => {
+    const el = box.current;
+    if (!el || document.visibilityState !== "visible" || !document.hasFocus()) return;
+    const end = el.getBoundingClientRect().bottom;
+    const bubbles = [...el.querySelectorAll<HTMLElement>("[data-seq]")];
+    const last = bubbles.findLast((b) => b.getBoundingClientRect().bottom <= end + 8);
+    const seq = Number(last?.dataset.seq ?? 0);
+    if (seq > chat.readSeq) void engine.markRead(chat.chatId, seq);
+  };
+  const latest = useRef(check);
+  latest.current = check;
+  useEffect(() => {
+    const f = requestAnimationFrame(() => latest.current());
+    return () => cancelAnimationFrame(f);
+  }, [items]);
+  useEffect(() => {
+    const look = () => latest.current();
+    addEventListener("focus", look);
+    document.addEventListener("visibilitychange", look);
+    return () => {
+      removeEventListener("focus", look);
+      document.removeEventListener("visibilitychange", look);
+    };
+  }, []);
+  return check;
+}

@@ -1,0 +1,92 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { findChat } from "../db/queries";
+import type { Engine } from "../sync/engine";
+import { Announcer } from "./Announcer";
+import { Avatar } from "./Avatar";
+import { ChatList } from "./ChatList";
+import { ConnectionState } from "./ConnectionState";
+import { Conversation } from "./Conversation";
+import { useLive } from "./hooks";
+import { Bird, ComposeIcon } from "./icons";
+import { Menu } from "./Menu";
+import { NewChat } from "./NewChat";
+import { useRoute } from "./route";
+
+interface Props {
+  engine: Engine;
+  dev: boolean;
+  signOut(): void;
+  switchUser(): void;
+}
+
+/** The two panes; on a phone one at a time. */
+export function Messenger({ engine, dev, signOut, switchUser }: Props) {
+  const route = useRoute();
+  const [starting, setStarting] = useState(false);
+  const compose = useRef<HTMLButtonElement>(null);
+  const chat = useLive(async () => (route.chatId ? findChat(engine.db, route.chatId) : null), [route.chatId]);
+
+  // A draft becomes the real conversation as soon as that is known.
+  useEffect(() => {
+    if (chat && route.chatId && chat.chatId !== route.chatId) route.rename(chat.chatId);
+  }, [chat?.chatId, route.chatId]);
+  useTitle(engine);
+
+  const leave = () => {
+    const id = route.chatId;
+    route.leave();
+    // Where the person came from is where the keyboard goes on.
+    requestAnimationFrame(() => document.querySelector<HTMLElement>(`a.row[href$="${CSS.escape(encodeURIComponent(id ?? ""))}"]`)?.focus());
+  };
+  const started = (chatId: string) => {
+    setStarting(false);
+    route.open(chatId);
+  };
+  return (
+    <div class={`messenger${route.chatId ? " has-chat" : ""}`}>
+      <Announcer engine={engine} />
+      <header class="side">
+        <div class="side-head">
+          <Avatar name={engine.db.user} small />
+          <div class="side-who">
+            <h1>
+              {engine.db.user}
+              {dev && <span class="devtag">dev sign-in</span>}
+            </h1>
+            <ConnectionState engine={engine} />
+          </div>
+          <button ref={compose} class="round" type="button" aria-label="New conversation" title="New conversation" onClick={() => setStarting(true)}>
+            <ComposeIcon />
+          </button>
+          <Menu dev={dev} signOut={signOut} switchUser={switchUser} />
+        </div>
+        <ChatList engine={engine} route={route} />
+      </header>
+      <main class="main">
+        {chat ? <Conversation key={chat.peerId || chat.chatId} engine={engine} chat={chat} leave={leave} /> : <Nothing missing={chat === null && route.chatId !== null} />}
+      </main>
+      {starting && <NewChat engine={engine} done={started} close={() => (setStarting(false), compose.current?.focus())} />}
+    </div>
+  );
+}
+
+function Nothing({ missing }: { missing: boolean }) {
+  return (
+    <div class="nothing">
+      <Bird size={88} />
+      <p>{missing ? "This conversation is not on this device." : "Choose a conversation, or start one with +."}</p>
+    </div>
+  );
+}
+
+/** Unread messages in the title of the tab. */
+function useTitle(engine: Engine): void {
+  const unread = useLive(async () => {
+    let n = 0;
+    await engine.db.chats.filter((c) => c.unread > 0).each((c) => (n += c.unread));
+    return n;
+  }, [engine]);
+  useEffect(() => {
+    document.title = unread ? `(${unread > 99 ? "99+" : unread}) godwit` : "godwit";
+  }, [unread]);
+}

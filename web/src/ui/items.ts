@@ -1,0 +1,72 @@
+// From entries of the log to what stands on the screen: bubbles, the days
+// between them, the mark where reading stopped, and places still to be filled.
+// Pure.
+
+import type { Message, Outgoing } from "../db/db";
+import { holes } from "../db/queries";
+import { dayOf } from "./format";
+
+/** A bubble; seq 0 is on its way. */
+export interface Bubble {
+  type: "bubble";
+  key: string;
+  seq: number;
+  sender: string;
+  text: string;
+  kind?: string;
+  at: number;
+  /** It continues what the same person said just before. */
+  follows: boolean;
+  /** The next bubble continues it. */
+  leads: boolean;
+  outgoing?: Outgoing;
+}
+
+export type Item =
+  | Bubble
+  | { type: "day"; key: string; at: number }
+  | { type: "unread"; key: string }
+  | { type: "hole"; key: string; lo: number; hi: number };
+
+/** Messages of one person this close together stand together. */
+const TOGETHER_MS = 5 * 60_000;
+
+export function itemsOf(rows: Message[], outgoing: Outgoing[], lo: number, hi: number, me: string, unreadFrom: number): Item[] {
+  const gaps = holes(rows, lo, hi);
+  const bubbles = [...rows.map((m) => bubbleOf(m, me)), ...outgoing.map((o) => waitingOf(o, me))];
+  const out: Item[] = [];
+  let last: Bubble | null = null;
+  for (const b of bubbles) {
+    while (gaps.length > 0 && b.seq > 0 && gaps[0]![0] < b.seq) {
+      out.push(holeOf(gaps.shift()!));
+      last = null;
+    }
+    if (!last || dayOf(last.at) !== dayOf(b.at)) {
+      out.push({ type: "day", key: `day ${b.key}`, at: b.at });
+      last = null;
+    }
+    if (b.seq === unreadFrom && b.sender !== me) {
+      out.push({ type: "unread", key: "unread" });
+      last = null;
+    }
+    if (last && last.sender === b.sender && b.at - last.at < TOGETHER_MS) b.follows = last.leads = true;
+    out.push(b);
+    last = b;
+  }
+  for (const gap of gaps) out.push(holeOf(gap));
+  return out;
+}
+
+function holeOf([lo, hi]: [number, number]): Item {
+  return { type: "hole", key: `hole ${hi}`, lo, hi };
+}
+
+/** An own message keeps its key when it is stored, so it does not flicker. */
+function bubbleOf(m: Message, me: string): Bubble {
+  const key = m.sender === me && m.clientMsgId ? m.clientMsgId : String(m.seq);
+  return { type: "bubble", key, seq: m.seq, sender: m.sender, text: m.text, at: m.at, follows: false, leads: false, ...(m.kind || m.bytes ? { kind: m.kind ?? "bytes" } : {}) };
+}
+
+function waitingOf(o: Outgoing, me: string): Bubble {
+  return { type: "bubble", key: o.clientMsgId, seq: 0, sender: me, text: o.text, at: o.at, follows: false, leads: false, outgoing: o };
+}
