@@ -50,9 +50,7 @@ type member struct {
 // program. After Close an id may join again.
 func (h *Hub) Join(id wire.NodeID, ev Events) Link {
 	m := &member{hub: h, id: id, ev: ev}
-	self := newPipe(id, Events{Batch: ev.Batch}, &h.c)
-	self.mu.busy, self.mu.queue = false, nil // no Up for oneself
-	m.out.Store(&map[wire.NodeID]*pipe{id: self})
+	m.out.Store(&map[wire.NodeID]*pipe{id: newSelfPipe(id, ev.Batch, &h.c)})
 
 	h.mu.Lock()
 	if h.mu.members[id] != nil {

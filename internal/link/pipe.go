@@ -53,6 +53,11 @@ func newPipe(from wire.NodeID, ev Events, c *counters) *pipe {
 	return p
 }
 
+// newSelfPipe returns the pipe from a node to itself, which has no Up and Down.
+func newSelfPipe(id wire.NodeID, batch func(wire.NodeID, []byte), c *counters) *pipe {
+	return &pipe{from: id, ev: Events{Batch: batch}, c: c}
+}
+
 // send delivers batch, or queues a copy when the pipe is busy.
 func (p *pipe) send(batch []byte) bool {
 	p.mu.Lock()
