@@ -167,6 +167,9 @@ func judge(res *report.Result, conds []report.Condition) error {
 	if !res.Verdict.OK() {
 		return errors.New("the verdict is not clean")
 	}
+	if res.Verdict.Unanswered > 0 {
+		return fmt.Errorf("%d sends were never answered", res.Verdict.Unanswered)
+	}
 	return nil
 }
 

@@ -13,6 +13,13 @@ import (
 // nothing, so that a test may build the tree as often as it likes.
 func commands() []*cobra.Command {
 	return []*cobra.Command{
+		newServeCmd(),
+		newChatCmd(),
+		newSendCmd(),
+		newRecvCmd(),
+		newTokenCmd(),
+		newBenchCmd(),
+		newLoadCmd(),
 		newExplainCmd(),
 		newVersionCmd(),
 	}
@@ -47,7 +54,7 @@ func exitHelp() string {
 }
 
 // usage returns the error for a command line that cannot be understood.
-func usage(cmd *cobra.Command, format string, args ...any) error {
+func usage(cmd *cobra.Command, format string, args ...any) *fault.Error {
 	return fault.New(fault.Usage, format, args...).Advise("see `%s --help`", cmd.CommandPath())
 }
 

@@ -100,12 +100,15 @@ func defaults(env map[string]string) layer {
 		st := &Settings[i]
 		l[st.Key] = value{st.Default, "the default of --" + st.Flag()}
 	}
-	l["data"] = value{defaultData(env), "the default of --data"}
+	l["data"] = value{dataIn(env), "the default of --data"}
 	return l
 }
 
-// defaultData follows the XDG base directory specification.
-func defaultData(env map[string]string) string {
+// DefaultData returns the data directory of a server that is told nothing. It
+// follows the XDG base directory specification.
+func DefaultData(environ []string) string { return dataIn(environment(environ)) }
+
+func dataIn(env map[string]string) string {
 	switch {
 	case env["XDG_DATA_HOME"] != "":
 		return env["XDG_DATA_HOME"] + "/godwit"

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/godwit-im/godwit/client"
+	"github.com/godwit-im/godwit/internal/fault"
+	"github.com/godwit-im/godwit/wire"
+)
+
+const defaultServer = "http://127.0.0.1:8080"
+
+// account are the flags by which a command says who it is and where.
+type account struct {
+	server string
+	as     string
+	token  string
+	device string
+}
+
+// flags adds them to cmd. device is the command's own default device, so that
+// `recv` does not take what `chat` is to show.
+func (a *account) flags(cmd *cobra.Command, device string) {
+	f := cmd.Flags()
+	f.StringVar(&a.server, "server", "", "public address of the server (GODWIT_SERVER; default "+defaultServer+")")
+	f.StringVar(&a.as, "as", "", "user to be, on a server in development (GODWIT_USER)")
+	f.StringVar(&a.token, "token", "", "token to sign in with instead of --as (GODWIT_TOKEN)")
+	f.StringVar(&a.device, "device", device, "name of this device")
+}
+
+// resolve fills in the environment and judges the result.
+func (a *account) resolve(cmd *cobra.Command) error {
+	a.server = first(a.server, os.Getenv("GODWIT_SERVER"), defaultServer)
+	a.token = first(a.token, os.Getenv("GODWIT_TOKEN"))
+	a.as = first(a.as, os.Getenv("GODWIT_USER"))
+	switch {
+	case !strings.Contains(a.server, "://"):
+		a.server = "http://" + a.server
+	case a.token == "" && a.as == "":
+		return usage(cmd, "who should it be?").Advise("pass --as NAME, or --token")
+	}
+	if a.token == "" && a.as == "" {
+		return usage(cmd, "who should it be?").Advise("pass --as NAME, or --token")
+	}
+	if a.as != "" && !wire.ValidID(a.as) {
+		return usage(cmd, "--as %q is not a user id: 1 to %d bytes without control characters", a.as, wire.MaxID)
+	}
+	if !wire.ValidID(a.device) {
+		return usage(cmd, "--device %q is not a device id: 1 to %d bytes without control characters", a.device, wire.MaxID)
+	}
+	return nil
+}
+
+func first(list ...string) string {
+	for _, s := range list {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// config returns how to connect. A server in development is asked for a token
+// whenever one is needed.
+func (a *account) config() client.Config {
+	cfg := client.Config{URL: a.server, Token: a.token, Device: client.DeviceID(a.device)}
+	if a.token == "" {
+		cfg.TokenSource = func(ctx context.Context) (string, error) {
+			token, _, err := client.DevToken(ctx, a.server, client.UserID(a.as), client.DeviceID(a.device))
+			if errors.Is(err, wire.CodeUnknownResource) {
+				return "", fault.New(fault.NoDevSignIn, "%s", a.server)
+			}
+			return token, err
+		}
+	}
+	return cfg
+}
+
+// connect signs in.
+func (a *account) connect(ctx context.Context, change ...func(*client.Config)) (*client.Client, error) {
+	cfg := a.config()
+	for _, f := range change {
+		f(&cfg)
+	}
+	c, err := client.Connect(ctx, cfg)
+	return c, a.explain(err)
+}
+
+// explain gives a number to the errors of the SDK.
+func (a *account) explain(err error) error {
+	var f *fault.Error
+	var se *client.Error
+	var ce *client.ConnectError
+	switch {
+	case err == nil || errors.As(err, &f) || errors.As(err, &se):
+		return err
+	case errors.Is(err, client.ErrNotGodwit):
+		return fault.New(fault.NotGodwit, "%s", a.server)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fault.New(fault.TimedOut, "%w", err)
+	case errors.Is(err, context.Canceled):
+		return fault.New(fault.Interrupted, "")
+	case errors.As(err, &ce):
+		return fault.New(fault.Unreachable, "%s: %w", a.server, rootCause(ce))
+	}
+	return err
+}
+
+// rootCause strips the wrappers that only repeat the address.
+func rootCause(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}
