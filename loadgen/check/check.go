@@ -205,6 +205,7 @@ func (c *Checker) Pending() (n uint64) {
 type Verdict struct {
 	Acked       uint64      `json:"acked"`
 	Seen        uint64      `json:"seen"`
+	Unanswered  uint64      `json:"unanswered"` // sent, never acknowledged: no promise, but somebody waits
 	Redelivered uint64      `json:"redelivered"`
 	Lost        uint64      `json:"lost"`
 	Duplicated  uint64      `json:"duplicated"`
@@ -247,17 +248,19 @@ func (c *Checker) finishPair(index uint32, p *pair, v *Verdict) {
 	defer p.mu.Unlock()
 	v.Redelivered += p.redelivered
 	seqs := make([]wire.Seq, 0, len(p.msgs))
-	unanswered := uint64(0)
+	numberless := uint64(0) // sends that nobody has seen a number of
 	for k, m := range p.msgs {
 		id := workload.ID{Pair: index, K: uint32(k)}
 		switch {
 		case m.acked != 0 && m.seen == 0:
 			c.report(Lost, id, m.acked, 1-c.work.Side(id), "acknowledged, never seen by the other side")
 		case m.acked == 0 && m.seen == 0:
-			unanswered++
+			numberless++
 		}
 		if m.acked != 0 {
 			v.Acked++
+		} else {
+			v.Unanswered++
 		}
 		if m.seen != 0 {
 			v.Seen++
@@ -273,10 +276,10 @@ func (c *Checker) finishPair(index uint32, p *pair, v *Verdict) {
 			c.report(Duplicated, workload.ID{Pair: index}, s, 0, "two messages have this number")
 			continue
 		}
-		if missing := uint64(s - next); missing > unanswered {
+		if missing := uint64(s - next); missing > numberless {
 			c.report(Gap, workload.ID{Pair: index}, next, 0, fmt.Sprintf("%d to %d belong to no message", next, s-1))
 		} else {
-			unanswered -= missing
+			numberless -= missing
 		}
 		next = s + 1
 	}

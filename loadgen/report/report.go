@@ -81,7 +81,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 	}
 	t.Flush()
 	for _, text := range slices.Sorted(maps.Keys(r.Errors)) {
-		fmt.Fprintf(w, "\n%6d x %s", r.Errors[text], text)
+		fmt.Fprintf(w, "%6d x %s\n", r.Errors[text], text)
 	}
 	return r.writeVerdict(w)
 }
@@ -91,6 +91,9 @@ func (r *Result) writeVerdict(w io.Writer) error {
 	verdict := "verdict: OK"
 	if !v.OK() {
 		verdict = "verdict: BROKEN"
+	}
+	if v.Unanswered > 0 {
+		verdict += fmt.Sprintf(", but %d sends were never answered", v.Unanswered)
 	}
 	_, err := fmt.Fprintf(w, "\n%s: %d lost, %d duplicated, %d out of order, %d phantom, %d gaps, %d receipts back\n",
 		verdict, v.Lost, v.Duplicated, v.OutOfOrder, v.Phantom, v.Gap, v.Backwards)
@@ -105,7 +108,7 @@ func (r *Result) metrics() map[string]float64 {
 	v := &r.Verdict
 	return map[string]float64{
 		"lost": float64(v.Lost), "duplicated": float64(v.Duplicated), "out_of_order": float64(v.OutOfOrder),
-		"phantom": float64(v.Phantom), "broken": float64(v.Broken()), "rate": r.Achieved,
+		"phantom": float64(v.Phantom), "unanswered": float64(v.Unanswered), "broken": float64(v.Broken()), "rate": r.Achieved,
 		"ack_p50": r.Ack.P50, "ack_p99": r.Ack.P99, "ack_p999": r.Ack.P999,
 		"p50": r.Receive.P50, "p99": r.Receive.P99, "p999": r.Receive.P999, "max": r.Receive.Max,
 		"disconnects": float64(r.Disconnects), "server_cpu_us": r.ServerCPU,

@@ -1,8 +1,11 @@
 package swarm
 
 import (
+	"errors"
+	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -89,11 +92,28 @@ func (c *Causes) add(err error) {
 	if c.mu.n == nil {
 		c.mu.n = make(map[string]uint64)
 	}
-	text := err.Error()
+	text := cause(err)
 	if _, known := c.mu.n[text]; !known && len(c.mu.n) >= maxCauses {
 		text = "other"
 	}
 	c.mu.n[text]++
+}
+
+// cause returns err's text without addresses and ports, which differ for each
+// connection.
+func cause(err error) string {
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		return err.Error()
+	}
+	var sys syscall.Errno
+	switch {
+	case errors.As(err, &sys):
+		return op.Op + ": " + sys.Error()
+	case op.Timeout():
+		return op.Op + ": timeout"
+	}
+	return op.Op + ": " + op.Err.Error()
 }
 
 // Counts returns a copy of the counts.
