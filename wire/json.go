@@ -239,15 +239,21 @@ func (f *Frame) readJSONField(fd *Field, value []byte, b64 bool) bool {
 	}
 	s, ok := unquote(make([]byte, 0, len(raw)), raw)
 	if ok && b64 {
-		// The package skips line ends; RFC 4648 does not.
-		ok = bytes.IndexAny(s, "\r\n") < 0
-		if ok {
-			var err error
-			s, err = base64.StdEncoding.Strict().AppendDecode(nil, s)
-			ok = err == nil
-		}
+		s, ok = decodeBase64(s)
 	}
 	return ok && f.setBytes(fd, s)
+}
+
+// decodeBase64 decodes s into new memory. Line ends are refused here, because
+// the library skips them.
+func decodeBase64(s []byte) ([]byte, bool) {
+	if bytes.IndexAny(s, "\r\n") >= 0 {
+		return nil, false
+	}
+	enc := base64.StdEncoding.Strict()
+	dst := make([]byte, enc.DecodedLen(len(s)))
+	n, err := enc.Decode(dst, s)
+	return dst[:n], err == nil
 }
 
 // parseUint reads a JSON number that is written as digits only.

@@ -50,6 +50,7 @@ var variables = map[string]string{
 
 var imports = map[string]string{
 	"internal/serve":                  "puts all roles into one process; cmd/godwit is its only caller",
+	"web":                             "embeds the built page and imports nothing",
 	"shardmap/control shardmap/watch": "control publishes each new map to the watchers in its process",
 }
 
