@@ -54,6 +54,7 @@ type timers struct {
 	pingAt    time.Time // phaseLive
 	deadAt    time.Time
 	leaveAt   time.Time // the edge said going_away
+	ackedAt   time.Time // the last acknowledgement was written
 	attempts  int       // since the last Synced
 	refreshed bool      // a new token was tried since the last welcome
 }
@@ -137,7 +138,7 @@ const (
 
 // Wish returns what to do about the connection now.
 func (m *Machine) Wish(now time.Time) Wish {
-	done := m.finishing && m.idle()
+	done := m.finishing && m.idle(now)
 	switch {
 	case m.phase == phaseEnd || m.phase == phaseDown && done:
 		return WishStop
@@ -181,6 +182,10 @@ func (m *Machine) Lost(err error, now time.Time) {
 	m.in.disconnected()
 	if early && refusal != nil && !refusal.Retryable && !m.mayRefresh(refusal.Code) {
 		m.end(refusal)
+		return
+	}
+	if m.finishing && m.idle(now) {
+		m.end(ErrClosed)
 		return
 	}
 	wait := m.backoff()
@@ -240,11 +245,18 @@ func (m *Machine) Retry(now time.Time) {
 }
 
 // Finish makes the Machine end once every send has its answer and every
-// acknowledgement is written. While there is no connection only sends count.
+// acknowledgement is written and had time to settle. While there is no
+// connection only sends count.
 func (m *Machine) Finish() { m.finishing = true }
 
-func (m *Machine) idle() bool {
-	said := len(m.in.dirty) == 0 && !m.owesPong || !m.connected()
+// ackSettles is how long a connection is kept after its last acknowledgement:
+// the edge gathers them for some tens of milliseconds and stores them in two
+// steps, of which the second one needs the connection. Closing earlier loses
+// nothing, but the messages would be delivered again.
+const ackSettles = 250 * time.Millisecond
+
+func (m *Machine) idle(now time.Time) bool {
+	said := len(m.in.dirty) == 0 && !m.owesPong && now.Sub(m.ackedAt) >= ackSettles || !m.connected()
 	return said && len(m.out.byID) == 0 && len(m.out.typing) == 0
 }
 

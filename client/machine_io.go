@@ -122,6 +122,7 @@ func (m *Machine) Next(f *wire.Frame, now time.Time) bool {
 		f.Op = wire.OpPing
 		return true
 	case m.in.nextAck(f):
+		m.ackedAt = now
 		return true
 	case m.leaveAt.IsZero() && m.out.next(f, m.inFlight(), now):
 		return true
@@ -173,6 +174,9 @@ func (m *Machine) Deadline() time.Time {
 		sooner(m.leaveAt)
 		sooner(m.out.deadline())
 		sooner(m.in.retryAt)
+		if m.finishing && len(m.out.byID) == 0 {
+			sooner(m.ackedAt.Add(ackSettles))
+		}
 	}
 	return d
 }
