@@ -263,6 +263,21 @@ func TestSecondOpinionJSON(t *testing.T) {
 	})
 }
 
+// TestNotUTF8: text frames that are not UTF-8, which golden.json cannot hold.
+func TestNotUTF8(t *testing.T) {
+	for _, s := range []string{
+		"{\"type\":\"ping\",\"x\":\"caf\xe9\"}",
+		"{\"type\":\"ping\",\"\xff\":1}",
+		"{\"type\":\"typing\",\"state\":\"start\xc0\x80\"}",
+		"{\"type\":\"send_message\",\"to\":\"bob\",\"client_msg_id\":\"m\",\"content\":\"\xed\xa0\x80\"}",
+	} {
+		var f Frame
+		if err := DecodeJSON([]byte(s), &f); err != (DecodeError{Code: CodeBadFrame}) {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+}
+
 // hotFrames are those of which an edge handles one or more per message.
 func hotFrames() map[string]Frame {
 	return map[string]Frame{

@@ -136,6 +136,10 @@ func lenientVectors() []vector {
 		takeBin("op as uint8", "91 cc0a", ping),
 		takeBin("op as int64", "91 d3000000000000000a", ping),
 		takeBin("elements of a later version", "95 0a 01 a2787a 92c0c3 82a16101a16202", ping),
+		takeBin("elements of a later version, of every type", "dc0020 0a 81a16101 de0001a16101 df00000001a16101 9101 dc000101 dd0000000101"+
+			" a161 d90161 da000161 db0000000161 c40161 c5000161 c60000000161 c7010061 c800010061 c9000000010061"+
+			" ca3f800000 cb3ff0000000000000 cc01 cd0001 ce00000001 cf0000000000000001 d0ff d1ffff d2ffffffff d3ffffffffffffffff"+
+			" d40061 d5006161 d60061616161 d7006161616161616161 d80061616161616161616161616161616161", ping),
 		takeBin("number as uint64", "93 06 "+chatHex+" cf0000000000000005", ack),
 		takeBin("number as int8", "93 06 "+chatHex+" d005", ack),
 		takeBin("number as int64", "93 06 "+chatHex+" d30000000000000005", ack),
@@ -199,6 +203,7 @@ func badFrames() []vector {
 		refuseText("text after the object", `{"type":"ping"}{}`, CodeBadFrame),
 		refuseText("comma at the end", `{"type":"ping",}`, CodeBadFrame),
 		refuseText("control character in a string", "{\"type\":\"pi\nng\"}", CodeBadFrame),
+		refuseText("last control character in a string", "{\"type\":\"ping\",\"x\":\"\x1f\"}", CodeBadFrame),
 		refuseText("unknown escape", `{"type":"ping","x":"\x41"}`, CodeBadFrame),
 		refuseText("number with a leading zero", `{"type":"ping","x":01}`, CodeBadFrame),
 		refuseText("nested too deep", `{"type":"ping","x":`+strings.Repeat("[", 40)+strings.Repeat("]", 40)+`}`, CodeBadFrame),
@@ -214,6 +219,8 @@ func badFields() []vector {
 		refuseBin("required field nil", "93 06 c0 05", CodeBadField),
 		refuseBin("message_id 0", "93 06 "+chatHex+" 00", CodeBadField),
 		refuseBin("message_id negative", "93 06 "+chatHex+" ff", CodeBadField),
+		refuseBin("message_id negative, as int8", "93 06 "+chatHex+" d0ff", CodeBadField),
+		refuseBin("message_id negative, as int64", "93 06 "+chatHex+" d3ffffffffffffffff", CodeBadField),
 		refuseBin("message_id 2^53", "93 06 "+chatHex+" cf0020000000000000", CodeBadField),
 		refuseBin("message_id a float", "93 06 "+chatHex+" cb4014000000000000", CodeBadField),
 		refuseBin("chat of 15 bytes", "93 06 c40f"+chatHex[4:34]+" 05", CodeBadField),
