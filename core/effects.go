@@ -58,6 +58,9 @@ func (r *replica) fanOut(e *shard.Effect, t *turn) {
 // cursor that rose.
 func (r *replica) tellCursor(e *shard.Effect, t *turn) {
 	if e.Peer == nil {
+		if r.machine.settle() != nil {
+			return
+		}
 		info, ok, err := shard.ChatInfo(r.members.view, e.Chat)
 		if err != nil || !ok || info.Members > touchMembers {
 			return
@@ -136,6 +139,9 @@ func (r *replica) look() {
 func (r *replica) lookNow() {
 	err := r.node.readIndex(r)
 	if err == nil {
+		err = r.machine.settle()
+	}
+	if err == nil {
 		err = r.takeUp()
 	}
 	r.mu.Lock()
@@ -161,7 +167,7 @@ func (r *replica) takeUp() error {
 	r.mu.fan.Look()
 	r.mu.Unlock()
 	v := r.node.store.NewView(r.id)
-	members := memberReader{node: r.node, view: r.node.store.NewView(r.id)}
+	members := memberReader{node: r.node, settle: r.machine.settle, view: r.node.store.NewView(r.id)}
 	n := 0
 	var failed error
 	err := shard.OutboxScan(v, func(o *shard.Owed) bool {

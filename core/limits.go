@@ -30,6 +30,14 @@ const (
 	sendBatch = 2 << 20
 )
 
+// How long what was applied may wait for what follows, so that rows written
+// several times are stored once. A message is appended, bumped, received and
+// marked within some 20 ms; a crash replays what waited from the log.
+const (
+	unsettledFor   = 20 * time.Millisecond
+	unsettledBytes = 2 << 20
+)
+
 // What a node does beside the log.
 const (
 	// readers answer reads. A read waits for the disk at worst, so there are

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	sm "github.com/lni/dragonboat/v4/statemachine"
 
@@ -24,14 +26,26 @@ import (
 const commandHead = 16
 
 // machine is the state machine that dragonboat drives: the shard machine over
-// the node's store. All methods but Lookup are called one at a time.
+// the node's store. dragonboat calls its methods one at a time.
+//
+// What was applied is committed to the store at once while there is little to
+// do, and together with what follows while there is much: the rows of a
+// message are rewritten several times within milliseconds. Until then it is
+// in the Raft log and in the shard machine's memory. Whoever reads the store
+// calls settle first.
 type machine struct {
-	r       *replica
+	r *replica
+
+	mu      sync.Mutex
 	shard   *shard.Machine
 	view    *store.View
 	batch   *store.Batch
+	index   uint64          // of the last entry applied
+	dirty   bool            // the batch holds what the store has not
+	settled time.Time       // when it was last committed
 	outs    []shard.Outcome // one per entry of an Update, reused
-	pending atomic.Int64    // bytes applied since the last snapshot was asked for
+
+	pending atomic.Int64 // bytes applied since the last snapshot was asked for
 	entries atomic.Int64
 }
 
@@ -53,8 +67,6 @@ func (m *machine) Update(entries []sm.Entry) ([]sm.Entry, error) {
 		m.outs = append(m.outs, shard.Outcome{})
 	}
 	if err := m.apply(entries); err != nil {
-		m.batch.Reset()
-		m.shard.Reset()
 		m.r.fail(err)
 		return entries, nil
 	}
@@ -73,8 +85,10 @@ func (m *machine) Update(entries []sm.Entry) ([]sm.Entry, error) {
 	return entries, nil
 }
 
-// apply applies the entries and commits them together.
+// apply applies the entries.
 func (m *machine) apply(entries []sm.Entry) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for i := range entries {
 		cmd := entries[i].Cmd
 		if len(cmd) < commandHead {
@@ -84,10 +98,30 @@ func (m *machine) apply(entries []sm.Entry) error {
 			return err
 		}
 	}
-	if err := m.batch.Commit(entries[len(entries)-1].Index); err != nil {
+	m.index, m.dirty = entries[len(entries)-1].Index, true
+	if m.batch.Len() < unsettledBytes && time.Since(m.settled) < unsettledFor {
+		return nil // the next tick settles it at the latest
+	}
+	return m.commit()
+}
+
+// settle commits what was applied, so that a View shows it.
+func (m *machine) settle() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.dirty {
+		return nil
+	}
+	return m.commit()
+}
+
+// commit commits the batch. m.mu is held.
+func (m *machine) commit() error {
+	if err := m.batch.Commit(m.index); err != nil {
 		return err
 	}
 	m.shard.Committed()
+	m.dirty, m.settled = false, time.Now()
 	return nil
 }
 
@@ -101,7 +135,11 @@ func (m *machine) Sync() error {
 	if m.r.failed.Load() {
 		return sm.ErrSnapshotAborted
 	}
-	if err := m.r.node.store.Sync(); err != nil {
+	err := m.settle()
+	if err == nil {
+		err = m.r.node.store.Sync()
+	}
+	if err != nil {
 		m.r.fail(err)
 		return sm.ErrSnapshotAborted
 	}
@@ -111,6 +149,10 @@ func (m *machine) Sync() error {
 // PrepareSnapshot implements sm.IOnDiskStateMachine.
 func (m *machine) PrepareSnapshot() (any, error) {
 	if m.r.failed.Load() {
+		return nil, sm.ErrSnapshotAborted
+	}
+	if err := m.settle(); err != nil {
+		m.r.fail(err)
 		return nil, sm.ErrSnapshotAborted
 	}
 	return m.r.node.store.NewSnapshot(m.r.id), nil
@@ -129,8 +171,11 @@ func (m *machine) SaveSnapshot(at any, w io.Writer, stop <-chan struct{}) error 
 
 // RecoverFromSnapshot implements sm.IOnDiskStateMachine.
 func (m *machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.batch.Reset()
 	m.shard.Reset()
+	m.dirty = false
 	_, err := m.r.node.store.Recover(m.r.id, r, stop)
 	if errors.Is(err, store.ErrStopped) {
 		return sm.ErrSnapshotStopped
@@ -140,6 +185,11 @@ func (m *machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
 
 // Close implements sm.IOnDiskStateMachine.
 func (m *machine) Close() error {
+	if err := m.settle(); err != nil {
+		m.r.node.log.Debug("core: closing", "shard", m.r.id, "err", err) // the log has it
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.batch.Close()
 	return nil
 }

@@ -17,6 +17,7 @@ type group struct {
 // goroutine and keeps its memory from call to call.
 type memberReader struct {
 	node   *Node
+	settle func() error // makes the view current
 	view   *store.View
 	groups []group
 	list   []byte
@@ -33,6 +34,9 @@ func (m *memberReader) byShard(chat wire.ChatID, user, other, except []byte) ([]
 			m.group(user)
 		}
 		return m.groups, nil
+	}
+	if err := m.settle(); err != nil {
+		return nil, err
 	}
 	var after []byte
 	for {

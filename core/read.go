@@ -84,20 +84,23 @@ func (rd *reader) answer(j job) {
 	v := n.store.NewView(j.r.id)
 	t := n.turn()
 	defer n.flush(t)
+	err := j.r.machine.settle()
 	if it.Op == peer.OpTyping {
-		rd.typing(j.r, v, &it, t)
+		if err == nil {
+			rd.typing(j.r, v, &it, t)
+		}
 		return
 	}
 	reply := peer.Item{Op: answerTo(it.Op), Req: it.Req}
-	var err error
-	switch it.Op {
-	case peer.OpRange:
+	switch {
+	case err != nil:
+	case it.Op == peer.OpRange:
 		err = rd.pageOf(v, &it, &reply)
-	case peer.OpChanges:
+	case it.Op == peer.OpChanges:
 		var p shard.Page
 		p, err = shard.Changes(v, it.User, it.Device, wire.Cursor(it.After), pageLimit(it.Limit, changesPage), rd.list[:0])
 		rd.take(&p, &reply)
-	case peer.OpChats:
+	case it.Op == peer.OpChats:
 		var p shard.Page
 		p, err = shard.Chats(v, it.User, it.Stamp, pageLimit(it.Limit, wire.MaxHistoryPage), rd.list[:0])
 		rd.take(&p, &reply)
@@ -151,7 +154,7 @@ func (rd *reader) typing(r *replica, v *store.View, it *peer.Item, t *turn) {
 	if err != nil || !ok || info.Members > typingMembers {
 		return
 	}
-	members := memberReader{node: r.node, view: v}
+	members := memberReader{node: r.node, settle: r.machine.settle, view: v}
 	groups, err := members.byShard(it.Chat, nil, nil, it.User)
 	if err != nil {
 		return
@@ -219,6 +222,9 @@ func (r *replica) openRounds() {
 			return
 		}
 		err := r.node.readIndex(r)
+		if err == nil {
+			err = r.machine.settle()
+		}
 		t := r.node.turn()
 		v := r.node.store.NewView(r.id)
 		for i := range opens {

@@ -75,7 +75,7 @@ type asked struct {
 func newReplica(n *Node, id wire.ShardID, solo bool) *replica {
 	r := &replica{node: n, id: id, run: rand.Uint64(), solo: solo, kick: make(chan struct{}, 1)}
 	r.machine = &machine{r: r}
-	r.members = memberReader{node: n, view: n.store.NewView(id)}
+	r.members = memberReader{node: n, settle: r.machine.settle, view: n.store.NewView(id)}
 	r.mu.filling, r.mu.spare = new(entry), new(entry)
 	r.mu.live = live.New()
 	r.mu.fan = fanout.New(id)
@@ -251,6 +251,10 @@ func (n *Node) ticks() {
 // log's length.
 func (r *replica) tick(i int64) {
 	if r.failed.Load() {
+		return
+	}
+	if err := r.machine.settle(); err != nil {
+		r.fail(err)
 		return
 	}
 	r.trimLog()

@@ -48,6 +48,10 @@ const (
 	// it is sent and when it is taken in.
 	chunk = 1 << 20
 
+	// batchMem is the piece in which a batch takes memory: enough for what is
+	// applied at once in a busy shard.
+	batchMem = 256 << 10
+
 	// maxRow bounds one row of a snapshot that is taken in: more than any row
 	// a machine writes, less than what would hurt.
 	maxRow = 8 << 20

@@ -52,7 +52,7 @@ func dropInto(b *pebble.Batch, id wire.ShardID) error {
 // that returns.
 type View struct {
 	from   pebble.Reader // the live store, or a snapshot of it
-	prefix [4]byte
+	prefix [prefixLen]byte
 	key    []byte // scratch for the key being looked up
 	value  []byte // what Get returned
 	lower  []byte
@@ -111,71 +111,4 @@ func (v *View) Scan(lower, upper []byte, reverse bool, fn func(key, value []byte
 		return fmt.Errorf("store: reading: %w", err)
 	}
 	return nil
-}
-
-// Batch collects the writes of one apply. It implements shard.Writer.
-type Batch struct {
-	store  *Store
-	id     wire.ShardID
-	prefix [4]byte
-	b      *pebble.Batch
-	err    error
-}
-
-// NewBatch returns an empty Batch for shard id. It can be used again after
-// Commit or Reset.
-func (s *Store) NewBatch(id wire.ShardID) *Batch {
-	return &Batch{store: s, id: id, prefix: shardPrefix(id), b: s.db.NewBatch()}
-}
-
-// Set writes a row; both slices are copied.
-func (b *Batch) Set(key, value []byte) {
-	op := b.b.SetDeferred(len(b.prefix)+len(key), len(value))
-	copy(op.Key[copy(op.Key, b.prefix[:]):], key)
-	copy(op.Value, value)
-	b.err = errors.Join(b.err, op.Finish())
-}
-
-// Delete removes a row.
-func (b *Batch) Delete(key []byte) {
-	op := b.b.DeleteDeferred(len(b.prefix) + len(key))
-	copy(op.Key[copy(op.Key, b.prefix[:]):], key)
-	b.err = errors.Join(b.err, op.Finish())
-}
-
-// Len returns the bytes collected so far.
-func (b *Batch) Len() int { return b.b.Len() }
-
-// Commit applies the batch together with the applied index, without waiting
-// for the disk, and empties it. After an error the store takes no more writes.
-func (b *Batch) Commit(applied uint64) error {
-	err := b.store.write(func() error {
-		if b.err != nil {
-			return b.err
-		}
-		var v [8]byte
-		binary.BigEndian.PutUint64(v[:], applied)
-		if err := b.b.Set(appliedKey(b.id), v[:], nil); err != nil {
-			return err
-		}
-		return b.b.Commit(pebble.NoSync)
-	})
-	b.Reset()
-	return err
-}
-
-// Reset forgets what was collected.
-func (b *Batch) Reset() {
-	b.err = nil
-	if b.store.failed.Load() {
-		return // Pebble may still hold it
-	}
-	b.b.Reset()
-}
-
-// Close gives the batch's memory back. The Batch is not used afterwards.
-func (b *Batch) Close() {
-	if !b.store.failed.Load() {
-		b.b.Close()
-	}
 }

@@ -136,13 +136,8 @@ func (s *Store) beginRecover(id wire.ShardID) error {
 }
 
 func (s *Store) readRows(id wire.ShardID, in *bufio.Reader, stop <-chan struct{}) error {
-	batch := &Batch{store: s, id: id, prefix: shardPrefix(id), b: s.db.NewBatch()}
+	batch := s.NewBatch(id)
 	defer batch.Close()
-	flush := func() error {
-		err := s.write(func() error { return errors.Join(batch.err, batch.b.Commit(pebble.NoSync)) })
-		batch.Reset()
-		return err
-	}
 	var key, value []byte
 	for rows := uint64(0); ; rows++ {
 		n, err := binary.ReadUvarint(in)
@@ -154,7 +149,7 @@ func (s *Store) readRows(id wire.ShardID, in *bufio.Reader, stop <-chan struct{}
 			if err != nil || count != rows {
 				return fmt.Errorf("store: the snapshot has %d rows and says %d (%v)", rows, count, err)
 			}
-			return flush()
+			return batch.commitRows()
 		}
 		if key, err = readBytes(in, key, n-1); err != nil {
 			return err
@@ -167,7 +162,7 @@ func (s *Store) readRows(id wire.ShardID, in *bufio.Reader, stop <-chan struct{}
 		}
 		batch.Set(key, value)
 		if batch.Len() >= chunk {
-			if err := flush(); err != nil {
+			if err := batch.commitRows(); err != nil {
 				return err
 			}
 		}

@@ -195,8 +195,11 @@ func recoveringKey(id wire.ShardID) []byte {
 	return binary.BigEndian.AppendUint32([]byte{0, 0, 0, 0, 'r'}, uint32(id))
 }
 
-func shardPrefix(id wire.ShardID) [4]byte {
-	return [4]byte(binary.BigEndian.AppendUint32(nil, uint32(id)))
+// prefixLen is the length of the shard's number before each key.
+const prefixLen = 4
+
+func shardPrefix(id wire.ShardID) [prefixLen]byte {
+	return [prefixLen]byte(binary.BigEndian.AppendUint32(nil, uint32(id)))
 }
 
 // logger passes Pebble's complaints on and drops its chatter.

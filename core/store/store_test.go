@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"go.uber.org/goleak"
+	"pgregory.net/rapid"
 
 	"github.com/godwit-im/godwit/wire"
 )
@@ -114,6 +116,69 @@ func TestScanBoundsAndReverse(t *testing.T) {
 		if got := scan(c.lo, c.hi, c.rev, c.limit); got != c.want {
 			t.Errorf("Scan(%q, %q, %v) = %q, want %q", c.lo, c.hi, c.rev, got, c.want)
 		}
+	}
+}
+
+// A batch ends in the same rows as its writes one by one.
+func TestBatchAgainstModel(t *testing.T) {
+	s := open(t, vfs.NewMem())
+	defer s.Close()
+	rapid.Check(t, func(t *rapid.T) {
+		if err := s.Drop(1); err != nil {
+			t.Fatal(err)
+		}
+		model, b := map[string]string{}, s.NewBatch(1)
+		defer b.Close()
+		for i := range rapid.IntRange(0, 60).Draw(t, "writes") {
+			k := fmt.Sprintf("k%04d", rapid.IntRange(0, 5).Draw(t, "key"))
+			switch rapid.IntRange(0, 5).Draw(t, "what") {
+			case 0:
+				if err := b.Commit(uint64(i)); err != nil {
+					t.Fatal(err)
+				}
+			case 1:
+				b.Delete([]byte(k))
+				delete(model, k)
+			default:
+				v := strings.Repeat("v", rapid.SampledFrom([]int{0, 1, 9, batchMem / 2}).Draw(t, "size"))
+				b.Set([]byte(k), []byte(v))
+				model[k] = v
+			}
+		}
+		if err := b.Commit(99); err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		if err := s.NewView(1).Scan(nil, nil, false, func(k, v []byte) bool {
+			got[string(k)] = string(v)
+			return true
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if !maps.Equal(got, model) {
+			t.Fatalf("%d rows differ from the model's %d", len(got), len(model))
+		}
+	})
+}
+
+func TestBatchAllocatesNothing(t *testing.T) {
+	s := open(t, vfs.NewMem())
+	defer s.Close()
+	b := s.NewBatch(1)
+	defer b.Close()
+	key, value := []byte("key-0"), []byte("value")
+	write := func() {
+		for i := range 10 {
+			key[4] = '0' + byte(i)
+			b.Set(key, value)
+			b.Delete(key)
+			b.Set(key, value)
+		}
+		b.Reset()
+	}
+	write()
+	if n := testing.AllocsPerRun(100, write); n != 0 {
+		t.Errorf("%v allocations for ten rows", n)
 	}
 }
 
