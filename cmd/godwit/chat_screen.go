@@ -266,7 +266,8 @@ func (s *screen) key(k tea.KeyPressMsg) tea.Cmd {
 // tellTyping tells the others, at most as often as the protocol allows.
 func (s *screen) tellTyping() {
 	text := s.input.Value()
-	if s.book.open.IsZero() || text == "" || strings.HasPrefix(text, "/") || time.Since(s.typed) < wire.TypingEvery {
+	r := s.book.rooms[s.book.open]
+	if r == nil || r.stored() == 0 || text == "" || strings.HasPrefix(text, "/") || time.Since(s.typed) < wire.TypingEvery {
 		return
 	}
 	s.typed = time.Now()
