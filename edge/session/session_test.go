@@ -406,3 +406,32 @@ func BenchmarkTick(b *testing.B) {
 		s.Tick(l, out)
 	}
 }
+
+// TestSizesBeforeAndAfterWelcome: a stranger may send a hello and no more; a
+// live session the largest content.
+func TestSizesBeforeAndAfterWelcome(t *testing.T) {
+	long := func(n int) []byte { return bytes.Repeat([]byte("t"), n) }
+	for n, want := range map[int]wire.Code{
+		wire.MaxToken: wire.OK, wire.MaxToken + 1: wire.CodeTokenTooLong, preAuthMax: wire.CodeFrameTooBig,
+	} {
+		l, s, out := newLoop(t, Defaults()), new(Session), new(nowhere)
+		s.Start(l, out, 7, wire.JSON, nil)
+		s.Receive(l, out, frame(text, true, string(wire.AppendJSON(nil, &wire.Frame{Op: wire.OpHello, Token: long(n)}))))
+		if out.closed != want {
+			t.Errorf("token of %d bytes: closed for %v, want %v", n, out.closed, want)
+		}
+	}
+	for _, f := range []wire.Format{wire.JSON, wire.Msgpack} {
+		l := newLoop(t, Defaults())
+		s, out := liveSession(t, l, f)
+		in := &wire.Frame{Op: wire.OpSendMessage, Chat: storyChat(1), ClientMsgID: []byte("m"), Content: bytes.Repeat([]byte{1}, wire.MaxContent)}
+		op := bin
+		if f == wire.JSON {
+			op = text
+		}
+		s.Receive(l, out, frame(op, true, string(wire.Append(nil, in, f))))
+		if out.item.Op != peer.OpAppend || len(out.item.Body) != wire.MaxContent {
+			t.Errorf("format %d: the largest content led to %v, closed for %v", f, out.item.Op, out.closed)
+		}
+	}
+}

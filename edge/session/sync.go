@@ -9,7 +9,7 @@ import (
 // and is freed at the end:
 //
 //	open ──▶ changes ──▶ range, range, ... ──▶ changes, while there are more pages
-//	                          ▲                   │
+//	                          ▲                   │     or something was missed
 //	                          └── held pushes ◀───┤
 //	                                              └──▶ synced
 //
@@ -69,10 +69,10 @@ func (s *Session) advance(l *Loop) {
 			s.askSync(l, peer.Item{Op: peer.OpRange, Chat: y.rows[0].chat, User: s.User(), After: uint64(y.rows[0].after), Limit: y.limit})
 		case y.more:
 			s.askSync(l, peer.Item{Op: peer.OpChanges, User: s.User(), Device: s.Device(), After: uint64(y.after), Limit: ChangesPage})
+		case y.again: // before held: what was missed lies before it in the log
+			y.again, y.more = false, true
 		case len(y.held) > 0:
 			y.pullHeld()
-		case y.again:
-			y.again, y.more = false, true
 		default:
 			s.synced(l)
 			return
