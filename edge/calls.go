@@ -18,6 +18,8 @@ const (
 	callWait = time.Second
 	// callRetry is how long a question waits that met no leader.
 	callRetry = 50 * time.Millisecond
+	// callTry is how long one answer is waited for before it is asked again.
+	callTry = 2 * time.Second
 )
 
 // calls is REST's way to the cores: an api.Caller. It is safe for concurrent
@@ -117,11 +119,13 @@ func (c *calls) try(ctx context.Context, slot wire.Slot, it *peer.Item) (rep pee
 	if !c.srv.send(node, peer.Append(nil, &q2)) {
 		return rep, false
 	}
+	t := time.NewTimer(callTry)
+	defer t.Stop()
 	select {
 	case got := <-q.reply:
 		rep = got.item
+	case <-t.C:
 	case <-ctx.Done():
-		return rep, false
 	}
 	if rep.Op != 0 {
 		r.note(slot, node, &rep)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/edge/auth"
+	"github.com/godwit-im/godwit/edge/session"
 	"github.com/godwit-im/godwit/shardmap/watch"
 	"github.com/godwit-im/godwit/wire"
 )
@@ -45,6 +46,10 @@ type Config struct {
 	Heartbeat time.Duration
 	// MaxContent is the longest content in bytes. Zero: wire.MaxContent.
 	MaxContent int
+	// SendRate and OpsRate are how many sends, and how many other frames, a
+	// session may send per second, five times as many at once. Zero: the
+	// session's defaults. Negative: no limit.
+	SendRate, OpsRate int
 	// DrainFor is how long Shutdown spreads its farewells and waits for
 	// clients to leave. Zero: 5 s.
 	DrainFor time.Duration
@@ -80,6 +85,19 @@ func (cfg Config) withDefaults() (Config, error) {
 	setDefault(&cfg.Loops, defaultLoops())
 	cfg.Loops = min(cfg.Loops, MaxLoops)
 	return cfg, nil
+}
+
+// sessions returns the configuration of the sessions.
+func (cfg *Config) sessions() session.Config {
+	sc := session.Defaults().WithContent(cfg.MaxContent)
+	sc.Heartbeat = wire.Millis(cfg.Heartbeat.Milliseconds())
+	if cfg.SendRate != 0 {
+		sc.SendRate, sc.SendBurst = max(cfg.SendRate, 0), 5*max(cfg.SendRate, 0)
+	}
+	if cfg.OpsRate != 0 {
+		sc.OpsRate, sc.OpsBurst = max(cfg.OpsRate, 0), 5*max(cfg.OpsRate, 0)
+	}
+	return sc
 }
 
 func setDefault[T comparable](p *T, v T) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/godwit-im/godwit/edge/auth"
 	"github.com/godwit-im/godwit/edge/edgetest"
@@ -46,6 +47,7 @@ type fleet struct {
 	hub  *link.Hub
 	map_ *watch.Watcher
 	root *http.Client
+	bare []int // descriptors of clients that are nothing else
 }
 
 // start runs an edge with one fake core. change may alter its configuration.
@@ -69,6 +71,9 @@ func start(t testing.TB, change func(*Config)) *fleet {
 	l := f.hub.Join(cfg.Node, f.srv.Events())
 	f.srv.Attach(l)
 	t.Cleanup(func() {
+		for _, fd := range f.bare {
+			_ = unix.Close(fd)
+		}
 		if err := f.srv.Close(); err != nil {
 			t.Error(err)
 		}

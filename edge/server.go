@@ -62,8 +62,7 @@ func Open(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, router: newRouter(cfg.Watcher.Current()), clock: &clock{wanted: make(chan struct{}, 1)}}
-	s.session = session.Defaults().WithContent(cfg.MaxContent)
-	s.session.Heartbeat = wire.Millis(cfg.Heartbeat.Milliseconds())
+	s.session = cfg.sessions()
 	s.calls = newCalls(s)
 	s.verify = &verifier{auth: cfg.Auth, jobs: make(chan verifyJob, verifyQueue)}
 	var salt [4]byte

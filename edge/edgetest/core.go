@@ -97,10 +97,10 @@ func (c *Core) Start() {
 func (c *Core) Stop() {
 	c.mu.Lock()
 	l := c.mu.link
-	c.mu.link = nil
+	c.mu.link, c.mu.out = nil, make(map[wire.NodeID][]byte)
 	c.mu.edges = make(map[wire.NodeID]bool)
 	for _, u := range c.mu.users {
-		clear(u.sessions)
+		u.sessions = make(map[place]string)
 	}
 	c.mu.Unlock()
 	if l != nil {
@@ -230,11 +230,12 @@ func (c *Core) batch(from wire.NodeID, b []byte) {
 // flush sends what was gathered and unlocks.
 func (c *Core) flush() {
 	l, out := c.mu.link, c.mu.out
+	if l == nil {
+		c.mu.Unlock()
+		return // Start is under way and sends it
+	}
 	c.mu.out = make(map[wire.NodeID][]byte)
 	c.mu.Unlock()
-	if l == nil {
-		return
-	}
 	for edge, b := range out {
 		l.Send(edge, b)
 	}
