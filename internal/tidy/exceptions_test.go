@@ -48,11 +48,7 @@ var variables = map[string]string{
 	"wire.chatText":        "an immutable encoding",
 }
 
-var imports = map[string]string{
-	"internal/serve":                  "puts all roles into one process; cmd/godwit is its only caller",
-	"web":                             "embeds the built page and imports nothing",
-	"shardmap/control shardmap/watch": "control publishes each new map to the watchers in its process",
-}
+var imports = map[string]string{}
 
 // pureHelpers are packages of others that a pure package may import.
 var pureHelpers = map[string]string{
