@@ -176,8 +176,8 @@ func envLayer(env map[string]string) (layer, error) {
 			l[st.Key] = value{v, st.Env()}
 		}
 	}
-	for name := range env {
-		if strings.HasPrefix(name, envPrefix) && !slices.Contains(names, name) && !fromKubernetes(name) {
+	for name, v := range env {
+		if v != "" && strings.HasPrefix(name, envPrefix) && !slices.Contains(names, name) && !fromKubernetes(name) {
 			return nil, unknown("%s in the environment", name, name, names)
 		}
 	}
