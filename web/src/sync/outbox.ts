@@ -54,9 +54,11 @@ export class Outbox {
   }
 
   private async pass(): Promise<void> {
+    // Before the question to the store: a row that is answered meanwhile
+    // leaves onWay after it left the store, so it is never seen as waiting.
+    const blocked = new Set([...this.onWay.values()].map((w) => w.chatId));
     const rows = await this.db.outbox.orderBy("n").filter((r) => r.failed === undefined).limit(LOOK).toArray();
     const now = this.wire.now();
-    const blocked = new Set([...this.onWay.values()].map((w) => w.chatId));
     for (const row of rows) {
       if (blocked.has(row.chatId)) continue;
       blocked.add(row.chatId);
@@ -90,9 +92,9 @@ export class Outbox {
   async refused(f: ErrorFrame): Promise<void> {
     const sent = this.onWay.get(f.client_msg_id!);
     if (!sent) return;
-    this.onWay.delete(f.client_msg_id!);
     if (f.retryable) this.held.set(sent.chatId, this.wire.now() + (f.retry_after_ms ?? RETRY_MS));
     else await this.fail(f.client_msg_id!, f.message);
+    this.onWay.delete(f.client_msg_id!);
     void this.kick();
   }
 

@@ -107,7 +107,7 @@ function Input({ label, name, placeholder, focus }: { label: string; name: strin
   return (
     <p class="field">
       <label for={`new-${name}`}>{label}</label>
-      <input ref={input} id={`new-${name}`} name={name} placeholder={placeholder} autocomplete="off" autocapitalize="none" spellcheck={false} />
+      <input ref={input} autofocus={focus} id={`new-${name}`} name={name} placeholder={placeholder} autocomplete="off" autocapitalize="none" spellcheck={false} />
     </p>
   );
 }
