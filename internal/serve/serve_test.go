@@ -1,0 +1,207 @@
+package serve_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/godwit-im/godwit/client"
+	"github.com/godwit-im/godwit/internal/config"
+	"github.com/godwit-im/godwit/internal/fault"
+	"github.com/godwit-im/godwit/internal/serve"
+)
+
+// running is a server inside the test.
+type running struct {
+	serve.Addresses
+	out  *bytes.Buffer // complete once started
+	stop func() error  // waits for Run; again is harmless
+}
+
+func settings(data string) serve.Config {
+	return serve.Config{Server: config.Server{Data: data, Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Shards: 2,
+		MaxContent: 64 << 10, Heartbeat: 30 * time.Second}, Version: "test", Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+}
+
+func start(t *testing.T, cfg serve.Config) *running {
+	t.Helper()
+	r := &running{out: &bytes.Buffer{}}
+	ctx, cancel := context.WithCancel(context.Background())
+	started, done := make(chan serve.Addresses, 1), make(chan error, 1)
+	cfg.Out, cfg.Started = r.out, func(a serve.Addresses) { started <- a }
+	go func() { done <- serve.Run(ctx, cfg) }()
+	r.stop = sync.OnceValue(func() error { cancel(); return <-done })
+	t.Cleanup(func() { r.stop() })
+	select {
+	case r.Addresses = <-started:
+	case err := <-done:
+		done <- err
+		t.Fatalf("did not start: %v", err)
+	}
+	return r
+}
+
+func (r *running) connect(t *testing.T, user client.UserID) *client.Client {
+	t.Helper()
+	url := "http://" + r.Public
+	token, _, err := client.DevToken(t.Context(), url, user, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.Connect(t.Context(), client.Config{URL: url, Token: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func receive(t *testing.T, c *client.Client, n int) (texts []string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for ev := range c.Events(ctx) {
+		if m, ok := ev.(client.Message); ok {
+			if texts = append(texts, string(m.Content)); len(texts) == n {
+				return texts
+			}
+		}
+	}
+	t.Fatalf("got %q, want %d messages", texts, n)
+	return nil
+}
+
+func TestTwoUsersChatAndARestartKeepsIt(t *testing.T) {
+	data := t.TempDir()
+	s := start(t, settings(data))
+	alice, bob := s.connect(t, "alice"), s.connect(t, "bob")
+	for i := range 5 {
+		if _, err := alice.Send(t.Context(), client.ToUser("bob"), fmt.Appendf(nil, "m%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Join(receive(t, bob, 5), " "); got != "m0 m1 m2 m3 m4" {
+		t.Errorf("bob got %s", got)
+	}
+	alice.Close()
+	bob.Close()
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	again := start(t, settings(data))
+	page, err := again.connect(t, "alice").History(t.Context(), client.DirectChat("alice", "bob"), client.HistoryQuery{})
+	if err != nil || len(page.Messages) != 5 || string(page.Messages[0].Content) != "m4" {
+		t.Errorf("after the restart: %+v %v", page, err)
+	}
+}
+
+func TestStartUpLines(t *testing.T) {
+	s := start(t, settings(t.TempDir()))
+	out := s.out.String()
+	for _, want := range []string{"http://" + s.Public + "/", "http://" + s.Admin + "/", "DEVELOPMENT SIGN-IN IS ON",
+		"godwit chat --as alice --with bob --server http://" + s.Public} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestAdminAddress(t *testing.T) {
+	s := start(t, settings(t.TempDir()))
+	for path, want := range map[string]string{"/healthz": "", "/readyz": "", "/metrics": "godwit_", "/debug/pprof/": "goroutine"} {
+		resp, err := http.Get("http://" + s.Admin + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != 200 || !strings.Contains(string(b), want) {
+			t.Errorf("%s: %d, %q missing in %.200s", path, resp.StatusCode, want, b)
+		}
+	}
+}
+
+// refused wants Run to end with a code at once.
+func refused(t *testing.T, cfg serve.Config, want fault.Code) {
+	t.Helper()
+	err := serve.Run(t.Context(), cfg)
+	if !errors.Is(err, &fault.Error{Code: want}) {
+		t.Errorf("got %v, want E%d", err, want)
+	}
+}
+
+func TestWhatIsTaken(t *testing.T) {
+	data := t.TempDir()
+	s := start(t, settings(data))
+	refused(t, settings(data), fault.DataInUse)
+	other := settings(t.TempDir())
+	other.Listen = s.Public
+	refused(t, other, fault.PortTaken)
+	other.Listen, other.Admin = "127.0.0.1:0", s.Admin
+	refused(t, other, fault.PortTaken)
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	start(t, settings(data)) // the lock ends with its owner
+}
+
+func TestDataDirectories(t *testing.T) {
+	data := t.TempDir()
+	write := func(text string) {
+		if err := os.WriteFile(filepath.Join(data, "VERSION"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("2\n")
+	refused(t, settings(data), fault.DataTooNew)
+	write("rubbish")
+	refused(t, settings(data), fault.DataBroken)
+	file := filepath.Join(data, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, settings(file), fault.DataNotWritable)
+}
+
+func TestDevelopmentSecretIsKeptAndPrivate(t *testing.T) {
+	data := t.TempDir()
+	s := start(t, settings(data))
+	name := filepath.Join(data, "dev-secret")
+	first, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fi, err := os.Stat(name); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v %v", fi.Mode(), err)
+	}
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	start(t, settings(data))
+	if again, _ := os.ReadFile(name); !bytes.Equal(first, again) {
+		t.Error("a restart makes tokens worthless")
+	}
+}
+
+func TestNoDevelopmentSignInWithAKey(t *testing.T) {
+	cfg := settings(t.TempDir())
+	cfg.AuthHS256Secret = strings.Repeat("k", 32)
+	s := start(t, cfg)
+	if _, _, err := client.DevToken(t.Context(), "http://"+s.Public, "alice", ""); err == nil {
+		t.Error("a token for the asking")
+	}
+	if strings.Contains(s.out.String(), "DEVELOPMENT") {
+		t.Error("the start-up lines claim development sign-in")
+	}
+}
