@@ -84,5 +84,7 @@ type Counters struct {
 	TypingTooFast atomic.Uint64 // typing from a client more often than it may
 	AckRetries    atomic.Uint64 // receipts and marks asked again
 	StaleReplies  atomic.Uint64 // answers nobody waits for any more
-	Closes        [closeKinds]atomic.Uint64
+	// Closes counts ended connections: first those that the client closed, then
+	// by why a session ended them, in the order of wire.Codes.
+	Closes [closeKinds]atomic.Uint64
 }
