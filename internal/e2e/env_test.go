@@ -1,0 +1,180 @@
+package e2e_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/godwit-im/godwit/client"
+)
+
+// binary is the program under test, built once by TestMain.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(buildAndRun(m))
+}
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "godwit-e2e-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "godwit")
+	build := exec.Command("go", "build", "-o", binary, "github.com/godwit-im/godwit/cmd/godwit")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// server is a `godwit serve` that keeps its directory and address across
+// restarts.
+type server struct {
+	t      *testing.T
+	data   string
+	listen string
+	url    string
+	cmd    *exec.Cmd
+	log    *syncBuffer
+}
+
+func newServer(t *testing.T) *server {
+	s := &server{t: t, data: t.TempDir(), listen: "127.0.0.1:0", log: &syncBuffer{}}
+	t.Cleanup(func() {
+		s.kill()
+		if t.Failed() {
+			t.Logf("log of the server:\n%s", s.log)
+		}
+	})
+	s.start()
+	return s
+}
+
+// start starts the process and waits until it says that it is ready.
+func (s *server) start() {
+	s.t.Helper()
+	s.cmd = exec.Command(binary, "serve", "--data", s.data, "--listen", s.listen, "--admin", "127.0.0.1:0", "--shards", "4")
+	s.cmd.Env = environment()
+	s.cmd.Stderr = s.log
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	page := make(chan string, 1)
+	go func() {
+		defer close(page)
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			if f := strings.Fields(lines.Text()); len(f) == 2 && f[0] == "page" {
+				page <- strings.TrimSuffix(f[1], "/")
+			}
+		}
+	}()
+	select {
+	case url, ok := <-page:
+		if !ok {
+			s.t.Fatal("the server ended before it was ready")
+		}
+		s.url, s.listen = url, strings.TrimPrefix(url, "http://")
+	case <-time.After(time.Minute):
+		s.t.Fatal("the server is not ready after a minute")
+	}
+}
+
+// kill is kill -9.
+func (s *server) kill() {
+	_ = s.cmd.Process.Kill() // it may have ended
+	_ = s.cmd.Wait()
+}
+
+// terminate asks the server to stop and returns its exit code.
+func (s *server) terminate() int {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		s.t.Fatal(err)
+	}
+	return exitCode(s.cmd.Wait())
+}
+
+// connect signs in with the SDK.
+func (s *server) connect(user client.UserID) *client.Client {
+	s.t.Helper()
+	token, _, err := client.DevToken(s.t.Context(), s.url, user, "")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	c, err := client.Connect(s.t.Context(), client.Config{URL: s.url, Token: token, BackoffMax: 500 * time.Millisecond})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// run runs another command of the binary against the server.
+func (s *server) run(stdin string, args ...string) (stdout, stderr string, code int) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = append(environment(), "GODWIT_SERVER="+s.url)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+	code = exitCode(cmd.Run())
+	return out.String(), errs.String(), code
+}
+
+// environment is the test's own without settings of godwit.
+func environment() (env []string) {
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, "GODWIT_") {
+			env = append(env, kv)
+		}
+	}
+	return env
+}
+
+func exitCode(err error) int {
+	var e *exec.ExitError
+	if errors.As(err, &e) {
+		return e.ExitCode()
+	}
+	if err != nil {
+		return -1
+	}
+	return 0
+}
+
+// syncBuffer is a bytes.Buffer that a process writes while a test reads.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
