@@ -114,7 +114,8 @@ func (s *screen) chatPane() string {
 	if r != nil {
 		rows = s.drawLines(r)
 		if names := r.whoTypes(s.now); len(names) > 0 {
-			typing = faint().Render(" " + strings.Join(names, ", ") + " typing …")
+			typing = ansi.Truncate(" "+strings.Join(names, ", ")+" typing …", max(s.width-s.listWidth(), 1), "…")
+			typing = faint().Render(typing)
 		}
 	} else {
 		rows = []string{"", faint().Render("  Nothing is open. Type /with USER.")}
