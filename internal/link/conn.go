@@ -22,7 +22,7 @@ const (
 	// writeStep is how much is written under one deadline: a peer has to take
 	// this much within timing.dead, 50 KiB/s.
 	writeStep = 256 << 10
-	// keepBuffer is the size up to which a buffer is kept for the next turn.
+	// keepBuffer is the size up to which a buffer is kept when it is not in use.
 	keepBuffer = 1 << 20
 )
 
@@ -232,6 +232,7 @@ func (c *conn) write() {
 			if !c.writeAll(beatBytes[:]) {
 				return
 			}
+			spare = c.trim(spare)
 			continue
 		case <-c.wake:
 		}
@@ -242,10 +243,22 @@ func (c *conn) write() {
 		}
 		c.t.c.sent(batches, len(buf)-batches*header)
 		c.written()
-		if spare = buf[:0]; cap(spare) > keepBuffer {
-			spare = nil
-		}
+		spare = buf[:0]
 	}
+}
+
+// trim gives back, at every beat, the buffers of a burst that are empty now and
+// over keepBuffer. It returns what is kept of spare.
+func (c *conn) trim(spare []byte) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.mu.queue) == 0 && cap(c.mu.queue) > keepBuffer {
+		c.mu.queue = nil
+	}
+	if cap(spare) > keepBuffer {
+		return nil
+	}
+	return spare
 }
 
 // take takes the whole queue and leaves spare in its place.

@@ -19,15 +19,16 @@ import (
 
 // town knows the addresses of the nodes of a test.
 type town struct {
-	t  *testing.T
-	mu struct {
+	t      *testing.T
+	listen func(link.Config) (*link.TCP, error)
+	mu     struct {
 		sync.Mutex
 		addrs map[wire.NodeID]string
 	}
 }
 
 func newTown(t *testing.T) *town {
-	w := &town{t: t}
+	w := &town{t: t, listen: link.ListenFast}
 	w.mu.addrs = map[wire.NodeID]string{}
 	return w
 }
@@ -60,10 +61,7 @@ func (w *town) start(id wire.NodeID, change ...func(*link.Config)) *tcpNode {
 	if !ok {
 		addr = "127.0.0.1:0"
 	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	l := mustListen(w.t, addr)
 	w.set(id, l.Addr().String())
 	return w.open(id, l, change...)
 }
@@ -79,7 +77,7 @@ func (w *town) open(id wire.NodeID, l net.Listener, change ...func(*link.Config)
 	for _, f := range change {
 		f(&cfg)
 	}
-	tcp, err := link.ListenFast(cfg)
+	tcp, err := w.listen(cfg)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -241,6 +239,7 @@ func TestTCPPeerKilledAndBack(t *testing.T) {
 
 func TestTCPQueueIsBounded(t *testing.T) {
 	w := newTown(t)
+	w.listen = link.Listen // a peer that takes nothing stays up long enough to fill its queue
 	a, b := w.start(1), w.start(2)
 	release := make(chan struct{})
 	b.hook = func(wire.NodeID, []byte) { <-release }
@@ -269,9 +268,10 @@ func TestTCPQueueIsBounded(t *testing.T) {
 // TestTCPSilentPeerIsDead puts a wall between two nodes that swallows bytes and
 // closes nothing, as a pulled cable does.
 func TestTCPSilentPeerIsDead(t *testing.T) {
+	t.Parallel()
 	w := newTown(t)
 	core := w.start(1)
-	wall := newWall(t, core.tcp, w)
+	wall := newWall(t, w)
 	edge := w.open(1001, nil)
 	edge.tcp.Connect(1)
 	edge.waitUp(1)
@@ -288,12 +288,13 @@ func TestTCPSilentPeerIsDead(t *testing.T) {
 }
 
 func TestTCPIdlePeersStayUp(t *testing.T) {
+	t.Parallel()
 	w := newTown(t)
 	a, b := w.start(1), w.start(2)
 	a.tcp.Connect(2)
 	a.waitUp(2)
 	b.waitUp(1)
-	idle := time.NewTimer(time.Second) // five times what makes a silent peer dead
+	idle := time.NewTimer(2500 * time.Millisecond) // a silent peer is dead after 1 s
 	<-idle.C
 	if !a.Send(2, []byte("x")) || !b.Send(1, []byte("x")) || a.tcp.Stats().Connects != 1 {
 		t.Fatal("an idle connection was given up")
@@ -381,6 +382,7 @@ func TestTCPHostileHandshake(t *testing.T) {
 }
 
 func TestTCPSlowHandshakeEnds(t *testing.T) {
+	t.Parallel()
 	w := newTown(t)
 	core := w.start(1)
 	addr, _ := w.resolve(1)
@@ -458,6 +460,16 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
+// mustListen listens at addr, or at a free port of this machine.
+func mustListen(t testing.TB, addr ...string) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", append(addr, "127.0.0.1:0")[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 func dialRaw(t *testing.T, addr string) net.Conn {
 	t.Helper()
 	nc, err := net.Dial("tcp", addr)
@@ -490,12 +502,9 @@ type wall struct {
 }
 
 // newWall stands at the address that the town knows for node 1 from now on.
-func newWall(t *testing.T, _ *link.TCP, w *town) *wall {
+func newWall(t *testing.T, w *town) *wall {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := mustListen(t)
 	to, _ := w.resolve(1)
 	w.set(1, l.Addr().String())
 	x := &wall{t: t, l: l, to: to}
