@@ -27,8 +27,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// exits runs `exits CODE COMMAND...` and wants that exit code, and at most one
-// line on standard error.
+// exits runs `exits CODE COMMAND...` and wants that exit code and, beside lines
+// of the log, at most one line on standard error.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE COMMAND...")
@@ -40,7 +40,12 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if code != want {
 		ts.Fatalf("%s: exit code %s, want %s", strings.Join(args[1:], " "), code, want)
 	}
-	stderr := ts.ReadFile("stderr")
+	stderr := ""
+	for l := range strings.Lines(ts.ReadFile("stderr")) {
+		if !strings.HasPrefix(l, "time=") {
+			stderr += l
+		}
+	}
 	if strings.Count(stderr, "\n") > 1 {
 		ts.Fatalf("more than one line on standard error:\n%s", stderr)
 	}

@@ -256,7 +256,7 @@ func listenFault(addr string, err error) error {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return &fault.Error{Code: fault.PortTaken, Detail: addr, Err: err}
 	case errors.As(err, &op):
-		return fault.New(fault.BadAddress, "%s: %w", addr, err)
+		return fault.New(fault.BadAddress, "%s: %w", addr, op.Err)
 	}
 	return err
 }
