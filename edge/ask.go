@@ -171,6 +171,7 @@ func (l *loop) answer(it *peer.Item) {
 type reopening struct {
 	now, next map[wire.ShardID]bool
 	slot      uint32 // where the walk stands
+	tick      uint32 // in which it was last gone on with
 }
 
 // walkPerTick bounds how many slots of the table one tick looks at.
@@ -189,8 +190,14 @@ func (l *loop) reopenShards(shards []wire.ShardID) {
 }
 
 // reopenSome is one tick's part of the walk. It reports whether there is more.
+// The first part comes at once, so that on a small edge the sessions that
+// begin a moment later, at the new leader, are not opened twice.
 func (l *loop) reopenSome() (more bool) {
 	r := &l.reopen
+	if r.tick == l.tick {
+		return len(r.now)+len(r.next) > 0
+	}
+	r.tick = l.tick
 	if len(r.now) == 0 {
 		if len(r.next) == 0 {
 			return false

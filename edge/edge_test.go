@@ -63,6 +63,7 @@ func TestOffline(t *testing.T) {
 	if want != n {
 		t.Fatalf("%d messages after reconnect, want %d", want, n)
 	}
+	bob.send(&wire.Frame{Op: wire.OpAckDelivered, Chat: wire.DirectChat("alice", "bob"), Seq: n})
 	alice.message("bob", "live", "now")
 	if got := bob.expect(wire.OpNewMessage); got.Seq != n+1 {
 		t.Fatalf("live message has seq %d", got.Seq)

@@ -55,6 +55,7 @@ type loop struct {
 		work      []work
 		bytes     int  // of batches in work
 		scheduled bool // a drain is on its way
+		ticking   bool // a tick is in work
 		stopped   bool
 	}
 }
@@ -231,7 +232,7 @@ func (l *loop) Run(context.Context) error {
 	l.inbox.Lock()
 	l.inbox.scheduled = false
 	l.work, l.inbox.work = l.inbox.work, l.work[:0]
-	l.inbox.bytes = 0
+	l.inbox.bytes, l.inbox.ticking = 0, false
 	l.inbox.Unlock()
 
 	l.begin()
@@ -242,6 +243,7 @@ func (l *loop) Run(context.Context) error {
 			l.flushSockets()
 		}
 	}
+	l.reopenSome()
 	l.flushPeers()
 	l.endTurn()
 	return nil

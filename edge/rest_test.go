@@ -56,7 +56,7 @@ func TestRESTAndSocket(t *testing.T) {
 		t.Errorf("chats %v", chats)
 	}
 	_, page := f.rest("GET", "/v1/chats/"+chat.String()+"/messages?limit=1", token, "")
-	if ms := page["messages"].([]any); len(ms) != 1 || ms[0].(map[string]any)["message_id"] != 2.0 || page["next_cursor"] != "2" {
+	if ms := page["messages"].([]any); len(ms) != 1 || ms[0].(map[string]any)["message_id"] != 2.0 || page["next_cursor"] != 2.0 {
 		t.Errorf("history %v", page)
 	}
 	if status, p := f.rest("GET", "/v1/chats/"+chat.String()+"/messages", f.token("eve", ""), ""); status != 403 || p["code"] != float64(wire.CodeNotMember) {

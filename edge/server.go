@@ -69,6 +69,9 @@ func Open(cfg Config) (*Server, error) {
 	_, _ = rand.Read(salt[:]) // never fails, says its documentation
 	s.salt = binary.LittleEndian.Uint32(salt[:]) >> 1
 
+	if cfg.DevSecret != nil {
+		cfg.Log.Warn("edge: development sign-in is on: anybody who reaches this address may be anybody")
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	if err := s.listen(); err != nil {
@@ -94,17 +97,7 @@ func (s *Server) listen() error {
 	if err := s.checkDevAuth(ln.Addr()); err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	files := descriptorLimit()
-	reserve := min(max(files/8, minDescriptorReserve), maxDescriptorReserve)
-	most := max(files-reserve, 1)
-	if s.cfg.MaxConnections > most {
-		s.cfg.Log.Warn("edge: the descriptor limit allows fewer connections than asked for; raise it with ulimit -n or LimitNOFILE",
-			"asked", s.cfg.MaxConnections, "allowed", most, "descriptors", files)
-	}
-	if s.cfg.MaxConnections <= 0 || s.cfg.MaxConnections > most {
-		s.cfg.MaxConnections = most
-	}
-	s.gate = newGate(ln, max(reserve/2, 16), nil)
+	s.gate = newGate(ln, s.shareDescriptors(), nil)
 	if s.cfg.CertFile != "" {
 		warn := func(err error) {
 			s.cfg.Log.Warn("edge: the new certificate cannot be used; the old one stays", "error", err)
@@ -125,6 +118,22 @@ func (s *Server) listen() error {
 	s.http.Protocols = new(http.Protocols)
 	s.http.Protocols.SetHTTP1(true)
 	return nil
+}
+
+// shareDescriptors sets the connection cap below the descriptor limit and
+// returns how many of the rest plain HTTP may have.
+func (s *Server) shareDescriptors() int {
+	files := descriptorLimit()
+	reserve := min(max(files/8, minDescriptorReserve), maxDescriptorReserve)
+	most := max(files-reserve, 1)
+	if s.cfg.MaxConnections > most {
+		s.cfg.Log.Warn("edge: the descriptor limit allows fewer connections than asked for; raise it with ulimit -n or LimitNOFILE",
+			"asked", s.cfg.MaxConnections, "allowed", most, "descriptors", files)
+	}
+	if s.cfg.MaxConnections <= 0 || s.cfg.MaxConnections > most {
+		s.cfg.MaxConnections = most
+	}
+	return max(reserve/2, 16)
 }
 
 // checkDevAuth refuses sign-in without a check where strangers can reach it.

@@ -29,12 +29,22 @@ const (
 	workDrain                   // say farewell
 )
 
-// post puts w into the loop's inbox. A batch beyond inboxMax is dropped.
+// post puts w into the loop's inbox. What bounds it: batches by their bytes,
+// verdicts by the connections there are, ticks to one, and the rest by how
+// often cores come and go.
 func (l *loop) post(w work) {
 	l.inbox.Lock()
 	defer l.inbox.Unlock()
-	if w.kind == workBatch {
-		if l.inbox.stopped || l.inbox.bytes+len(*w.batch) > inboxMax {
+	switch {
+	case l.inbox.stopped:
+		return
+	case w.kind == workTick:
+		if l.inbox.ticking {
+			return // the loop is behind; one tick catches up
+		}
+		l.inbox.ticking = true
+	case w.kind == workBatch:
+		if l.inbox.bytes+len(*w.batch) > inboxMax {
 			l.n.inboxDrops.Add(1)
 			l.srv.putBuffer(w.batch)
 			return

@@ -172,7 +172,7 @@ func TestMessages(t *testing.T) {
 		if one["content"] != "hi" || one["sender_id"] != "bob" || one["message_id"] != 3.0 || one["created_at"] != 1003.0 || two["content_b64"] != "/w==" {
 			t.Errorf("%v", messages)
 		}
-		if m["next_cursor"] != "2" || m["cursors"].([]any)[0].(map[string]any)["read"] != 2.0 {
+		if m["next_cursor"] != 2.0 || m["cursors"].([]any)[0].(map[string]any)["read"] != 2.0 {
 			t.Errorf("%v", m)
 		}
 	}
@@ -247,7 +247,9 @@ func TestOpenAPI(t *testing.T) {
 				Content map[string]any
 			}
 		}
-		Components struct{ Schemas map[string]struct{ Properties map[string]any } }
+		Components struct {
+			Schemas map[string]struct{ Properties map[string]any }
+		}
 	}
 	if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil || !strings.HasPrefix(doc.OpenAPI, "3.1") {
 		t.Fatalf("%v, version %q", err, doc.OpenAPI)

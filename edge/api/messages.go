@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"reflect"
-	"strconv"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -63,7 +62,7 @@ type messagesInput struct {
 type messagesOutput struct {
 	Body struct {
 		Messages   []Message `json:"messages" nullable:"false" doc:"newest first, or with after oldest first"`
-		NextCursor string    `json:"next_cursor,omitempty" doc:"pass it as before (or after) for the next page; absent at the end"`
+		NextCursor uint64    `json:"next_cursor,omitempty" doc:"pass it as before (or after) for the next page; absent at the end"`
 		Cursors    []Cursor  `json:"cursors,omitempty" doc:"of the members, with the page that has the newest message"`
 	}
 }
@@ -91,7 +90,7 @@ func (a *api) messages(ctx context.Context, in *messagesInput) (*messagesOutput,
 		return nil, err
 	}
 	if n := len(out.Body.Messages); n > 0 && rep.Flags&peer.FlagMore != 0 {
-		out.Body.NextCursor = strconv.FormatUint(out.Body.Messages[n-1].MessageID, 10)
+		out.Body.NextCursor = out.Body.Messages[n-1].MessageID
 	}
 	out.Body.Cursors, err = cursorsOf(rep.Cursors)
 	return out, err
