@@ -13,10 +13,11 @@ import (
 // Hub links nodes that live in one process, by direct calls on the sender's
 // goroutine: Send returns after the receiver's handler has, unless the handler
 // is already at work for the same sender; then the batch is copied into a
-// queue of at most QueueBytes and delivered by the goroutine that is at work.
+// queue of at most QueueBytes and delivered by the goroutine that is at work, or
+// by one of the hub's own that lives until the queue is empty.
 //
-// With one goroutine the order of all events is fixed: members in the order of
-// their ids.
+// With one goroutine that sends, and handlers that do not, the order of all
+// events is fixed: members in the order of their ids.
 type Hub struct {
 	c counters
 

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/godwit-im/godwit/internal/link"
 	"github.com/godwit-im/godwit/wire"
@@ -81,6 +83,29 @@ func TestHubOrderUnderConcurrency(t *testing.T) {
 		}
 		next[s]++
 	}
+}
+
+func TestHubDoesNotKeepASender(t *testing.T) {
+	h := link.NewHub()
+	a, b := join(t, h, 1), join(t, h, 2)
+	var stop atomic.Bool
+	b.hook = func(wire.NodeID, []byte) {
+		if !stop.Load() {
+			a.Send(2, []byte("more")) // there is always more
+		}
+	}
+	returned := make(chan struct{})
+	go func() {
+		a.Send(2, []byte("first"))
+		close(returned)
+	}()
+	select {
+	case <-returned:
+	case <-time.After(20 * time.Second):
+		t.Error("Send delivers for others without end")
+	}
+	b.waitBatches(1, 200) // the rest is delivered all the same
+	stop.Store(true)
 }
 
 func TestHubBoundsWhatWaits(t *testing.T) {

@@ -1,20 +1,21 @@
 package link
 
 import (
+	"math"
 	"sync"
 
 	"github.com/godwit-im/godwit/wire"
 )
 
 // pipe carries the events about one node (from) to the handlers of another,
-// one at a time and in order, on the goroutines of those who put them in.
+// one at a time and in order, mostly on the goroutines of those who put them in.
 //
 // Whoever finds the pipe idle calls the handler; whoever finds it busy, which
 // includes a handler that sends back to where it was called from, leaves a copy
 // in the queue, and the one who is at work delivers it before it goes. So no
-// lock is held during a call and no recursion can wait for itself. The price:
-// a sender can be kept for as long as others keep filling the queue, which
-// with handlers that only enqueue is shorter than it takes to fill it.
+// lock is held during a call and no recursion can wait for itself. Lest a sender
+// work for others for ever, after handOver events it leaves the rest to a
+// goroutine that lives until the queue is empty.
 type pipe struct {
 	from wire.NodeID
 	ev   Events
@@ -29,6 +30,10 @@ type pipe struct {
 		queued int     // bytes of queue, <= QueueBytes
 	}
 }
+
+// handOver is how many events of others one Send may deliver. At a microsecond
+// a handler it costs an unlucky sender 64 µs.
+const handOver = 64
 
 type eventKind uint8
 
@@ -107,15 +112,28 @@ func (p *pipe) silence() {
 	p.dropQueue()
 }
 
-// run delivers the queue until it is empty. The caller is the busy one.
+// run delivers the queue until it is empty, or hands the rest over. The caller
+// is the busy one.
 func (p *pipe) run() {
-	for {
+	if !p.deliver(handOver) {
+		go p.deliver(math.MaxInt)
+	}
+}
+
+// deliver delivers up to limit events. When the queue is empty then, it ends
+// being busy and returns true.
+func (p *pipe) deliver(limit int) bool {
+	for ; ; limit-- {
 		p.mu.Lock()
 		if p.mu.mute || len(p.mu.queue) == 0 {
 			p.dropQueue()
 			p.mu.busy = false
 			p.mu.Unlock()
-			return
+			return true
+		}
+		if limit == 0 {
+			p.mu.Unlock()
+			return false
 		}
 		e := p.mu.queue[0]
 		p.mu.queue[0] = event{}

@@ -170,7 +170,8 @@ func (t *TCP) Send(to wire.NodeID, batch []byte) bool {
 }
 
 // Close implements Link. It closes the listener and all connections, raises
-// Down for the peers that are up and returns after the last handler has.
+// Down for the peers that are up and returns after the last handler has, but
+// for one that handles a batch to oneself.
 func (t *TCP) Close() error {
 	t.mu.Lock()
 	if t.mu.closed {
