@@ -9,6 +9,7 @@ import (
 
 	"github.com/godwit-im/godwit/internal/config"
 	"github.com/godwit-im/godwit/internal/serve"
+	"github.com/godwit-im/godwit/web"
 )
 
 func newServeCmd() *cobra.Command {
@@ -27,7 +28,7 @@ func newServeCmd() *cobra.Command {
 				return err
 			}
 			return serve.Run(cmd.Context(), serve.Config{
-				Server: settings, Version: versionText(), Page: page(),
+				Server: settings, Version: versionText(), Page: web.Handler(),
 				Out: cmd.OutOrStdout(), Log: logger(cmd.ErrOrStderr(), &settings),
 			})
 		},

@@ -34,7 +34,7 @@ type Server struct {
 	AllowOrigins   []string
 	MaxConnections int
 	SendRate       int
-	SendBurst      int
+	OpsRate        int
 	MaxContent     int
 	Heartbeat      time.Duration
 
@@ -109,8 +109,8 @@ var Settings = [...]Setting{
 
 	{Key: "allow_origin", Kind: List, Doc: "origin whose pages may connect, such as https://chat.example, or *; may be repeated", at: func(s *Server) any { return &s.AllowOrigins }},
 	{Key: "max_connections", Kind: Int, Default: "0", Max: 10_000_000, Doc: "most WebSockets; 0: what the descriptor limit allows", at: func(s *Server) any { return &s.MaxConnections }},
-	{Key: "send_rate", Kind: Int, Default: "200", Max: 1_000_000, Doc: "messages a second that one connection may send; 0: no limit", at: func(s *Server) any { return &s.SendRate }},
-	{Key: "send_burst", Kind: Int, Default: "1000", Min: 1, Max: 1_000_000, Doc: "messages that may come at once beyond --send-rate", at: func(s *Server) any { return &s.SendBurst }},
+	{Key: "send_rate", Kind: Int, Default: "200", Max: 1_000_000, Doc: "messages a second that one connection may send, five times as many at once; 0: no limit", at: func(s *Server) any { return &s.SendRate }},
+	{Key: "ops_rate", Kind: Int, Default: "2000", Max: 1_000_000, Doc: "other frames a second that one connection may send, five times as many at once; 0: no limit", at: func(s *Server) any { return &s.OpsRate }},
 	{Key: "max_content", Kind: Size, Default: "64KiB", Min: 1, Max: wire.MaxContentCeiling, Doc: "longest content of a message, up to 1MiB", at: func(s *Server) any { return &s.MaxContent }},
 	{Key: "heartbeat", Kind: Duration, Default: "30s", Min: int64(time.Second), Max: int64(time.Hour), Doc: "how often clients ping, 1s to 1h; two missed end the connection", at: func(s *Server) any { return &s.Heartbeat }},
 

@@ -35,7 +35,7 @@ func TestKillLoop(t *testing.T) {
 		running.Go(func() { st.receive(ctx) })
 	}
 	for kill := range kills {
-		if !waitFor(ctx, func() bool { return acked.Load() >= int64((kill+1)*40) }) {
+		if !waitFor(ctx, func() bool { return acked.Load() >= int64((kill+1)*250) }) {
 			t.Fatalf("before kill %d only %d messages were acknowledged", kill+1, acked.Load())
 		}
 		s.kill()

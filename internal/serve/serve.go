@@ -159,12 +159,20 @@ func (s *server) openEdge(ctx context.Context) error {
 	s.edge, err = edge.Open(edge.Config{
 		Node: edgeNode, Listen: c.Listen, CertFile: c.TLSCert, KeyFile: c.TLSKey, Watcher: s.watcher, Auth: s.auth,
 		DevSecret: devSecret, InsecureDevAuth: c.InsecureDevAuth, AllowOrigins: c.AllowOrigins, MaxConnections: c.MaxConnections,
-		Heartbeat: c.Heartbeat, MaxContent: c.MaxContent, Version: c.Version, Page: c.Page, Log: c.Log,
+		Heartbeat: c.Heartbeat, MaxContent: c.MaxContent, SendRate: rate(c.SendRate), OpsRate: rate(c.OpsRate), Version: c.Version, Page: c.Page, Log: c.Log,
 	})
 	if err != nil {
 		return listenFault(c.Listen, err)
 	}
 	return nil
+}
+
+// rate turns "0: no limit" of the settings into the edge's form.
+func rate(perSecond int) int {
+	if perSecond == 0 {
+		return -1
+	}
+	return perSecond
 }
 
 // openControl opens the control group and, at the first start, plans the map.
@@ -191,7 +199,7 @@ func (s *server) openControl(ctx context.Context) (err error) {
 
 func (s *server) adminHandler() http.Handler {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s.edge)
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s.edge, s.core)
 	return admin.Handler(reg, admin.Check{Name: "edge", Ready: s.edge.Ready})
 }
 
