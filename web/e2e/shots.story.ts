@@ -58,9 +58,12 @@ for (const colorScheme of ["light", "dark"] as const) {
     await alice.say("This one will be refused");
     await expect(page.locator(".bubble-failed")).toBeVisible();
     await page.context().setOffline(true);
-    await expect(page.locator(".banner")).toBeVisible();
+    await expect(page.locator(".conversation .banner")).toBeVisible();
     await alice.say("This one waits");
     await page.screenshot({ path: `${dir}/offline-${colorScheme}.png` });
+    await page.setViewportSize({ width: 390, height: 780 });
+    await page.getByRole("button", { name: "Back to the list" }).click();
+    await page.screenshot({ path: `${dir}/phone-offline-${colorScheme}.png` });
     for (const b of bots) b.close();
   });
 }

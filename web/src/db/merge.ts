@@ -44,7 +44,9 @@ export async function mergeMessages(db: Store, chatId: string, list: Message[]):
     if (other) await learnPeer(db, chat, other.sender);
   }
   await db.messages.bulkPut(list);
-  await dropSent(db, list);
+  // Own messages that came back from the log need no sending any more.
+  const sent = list.filter((m) => m.sender === db.user && m.clientMsgId).map((m) => m.clientMsgId!);
+  if (sent.length > 0) await db.outbox.where("clientMsgId").anyOf(sent).delete();
   await raiseTop(db, chat, Math.min(...list.map((m) => m.seq)));
   await recount(db, chat);
   await db.chats.put(chat);
@@ -73,21 +75,14 @@ function noteNewest(chat: Chat, m: Message): void {
   chat.preview = { seq: m.seq, sender: m.sender, text: m.text.slice(0, PREVIEW_CHARS), ...(m.kind ? { kind: m.kind } : {}) };
 }
 
-/** Own messages that came back from the log need no sending any more. */
-async function dropSent(db: Store, list: Message[]): Promise<void> {
-  const ids = list.filter((m) => m.sender === db.user && m.clientMsgId).map((m) => m.clientMsgId!);
-  if (ids.length > 0) await db.outbox.where("clientMsgId").anyOf(ids).delete();
-}
-
-/** Unread is what lies behind the read mark, without what this user wrote. */
+/**
+ * Unread is what lies behind the read mark, without what this user wrote. It
+ * always asks the store: a transaction does not survive an await on nothing.
+ */
 async function recount(db: Store, chat: Chat): Promise<void> {
-  const span = chat.lastSeq - chat.readSeq;
-  if (span <= 0 || span > COUNT_MOST) {
-    chat.unread = Math.max(0, span);
-    return;
-  }
-  const from = [chat.chatId, chat.readSeq + 1];
-  const rows = await db.messages.where("[chatId+seq]").between(from, [chat.chatId, chat.lastSeq], true, true).toArray();
+  const span = Math.max(0, chat.lastSeq - chat.readSeq);
+  const upTo = Math.min(chat.lastSeq, chat.readSeq + COUNT_MOST);
+  const rows = await db.messages.where("[chatId+seq]").between([chat.chatId, chat.readSeq + 1], [chat.chatId, upTo], true, true).toArray();
   chat.unread = span - rows.filter((m) => m.sender === db.user).length;
 }
 

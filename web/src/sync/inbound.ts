@@ -78,7 +78,7 @@ export class Inbound {
       }
       for (const f of batch) {
         if (f.type === "ack_sent") out.sent.push(await this.ack(f));
-        else if (f.type === "status_update") await this.status(f);
+        else if (f.type === "status_update" && (f.status === "delivered" || f.status === "read")) await this.status(f);
         else if (f.type === "synced") await db.meta.put({ key: "cursor", value: f.cursor });
       }
       return out;
@@ -91,7 +91,6 @@ export class Inbound {
   }
 
   private async status(f: StatusUpdateFrame): Promise<void> {
-    if (f.status !== "delivered" && f.status !== "read") return;
     const read = f.status === "read" ? f.message_id : 0;
     await mergeCursor(this.db, { chatId: f.chat_id, userId: f.user_id, delivered: f.message_id, read });
   }

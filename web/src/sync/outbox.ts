@@ -29,7 +29,7 @@ export class Outbox {
   private readonly onWay = new Map<string, { chatId: string; at: number }>();
   /** Conversations that the edge asked us to leave alone, and until when. */
   private readonly held = new Map<string, number>();
-  private busy = false;
+  private running: Promise<void> | null = null;
   private again = false;
 
   constructor(
@@ -39,17 +39,19 @@ export class Outbox {
   ) {}
 
   /** Sends what may be sent. Called whenever that could have changed. */
-  async kick(): Promise<void> {
+  kick(): Promise<void> {
     this.again = true;
-    if (this.busy) return;
-    this.busy = true;
-    try {
-      while (this.again && this.wire.live()) {
-        this.again = false;
+    return (this.running ??= this.run().finally(() => (this.running = null)));
+  }
+
+  private async run(): Promise<void> {
+    while (this.again && this.wire.live()) {
+      this.again = false;
+      try {
         await this.pass();
+      } catch (e) {
+        if (this.db.isOpen()) throw e; // closed: the tab has left the account
       }
-    } finally {
-      this.busy = false;
     }
   }
 

@@ -16,27 +16,35 @@ export function stateWord(s: Status): "Online" | "Updating" | "Connecting" | "Of
   return "Connecting";
 }
 
-/** The state as it is shown in the list's head, and over a chat when it matters. */
-export function ConnectionState({ engine, banner }: { engine: Engine; banner?: boolean }) {
+/** The state in a word, for the head of the list. */
+export function ConnectionState({ engine }: { engine: Engine }) {
+  const status = useValue(engine.status);
+  const word = stateWord(status);
+  const busy = word === "Connecting" || word === "Updating";
+  return (
+    <div class={`state state-${word.toLowerCase()}`} data-state={word.toLowerCase()} title={status.problem?.text}>
+      <span class="state-dot" aria-hidden="true" />
+      {word}
+      {busy && "…"}
+    </div>
+  );
+}
+
+/** What is the matter and what can be done, while there is no connection. */
+export function OfflineBanner({ engine }: { engine: Engine }) {
   const status = useValue(engine.status);
   const waiting = status.phase === "waiting";
   const now = useNow(waiting ? 500 : 0);
-  const word = stateWord(status);
-  if (banner && word !== "Offline") return null;
+  if (!waiting) return null;
   const seconds = Math.max(1, Math.ceil(((status.retryAt ?? 0) - now) / 1000));
   return (
-    <div class={`${banner ? "banner" : "state"} state-${word.toLowerCase()}`} data-state={word.toLowerCase()} title={status.problem?.text}>
-      <span class="state-dot" aria-hidden="true" />
+    <div class="banner">
       <span>
-        {word}
-        {waiting && <span class="state-wait">, trying again in {seconds} s</span>}
-        {(word === "Connecting" || word === "Updating") && "…"}
+        {status.problem?.text ?? "The connection is gone."} <span class="banner-wait">Trying again in {seconds} s.</span>
       </span>
-      {waiting && (
-        <button class="link" type="button" onClick={() => engine.retryNow()}>
-          Retry now
-        </button>
-      )}
+      <button class="link" type="button" onClick={() => engine.retryNow()}>
+        Retry now
+      </button>
     </div>
   );
 }

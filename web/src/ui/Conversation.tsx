@@ -4,7 +4,7 @@ import { cursorsOf, titleOf } from "../db/queries";
 import type { Engine } from "../sync/engine";
 import { Avatar } from "./Avatar";
 import { Composer } from "./Composer";
-import { ConnectionState } from "./ConnectionState";
+import { OfflineBanner } from "./ConnectionState";
 import { useLive, useValue } from "./hooks";
 import { BackIcon } from "./icons";
 import { MessageList } from "./MessageList";
@@ -37,7 +37,7 @@ export function Conversation({ engine, chat, leave }: Props) {
           <Subtitle engine={engine} chat={chat} />
         </div>
       </header>
-      <ConnectionState engine={engine} banner />
+      <OfflineBanner engine={engine} />
       <MessageList engine={engine} chat={chat} />
       <Composer engine={engine} chatId={chat.chatId} place={chat.peerId || chat.chatId} title={titleOf(chat)} />
     </section>

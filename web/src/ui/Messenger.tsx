@@ -1,12 +1,13 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { draftId } from "../db/db";
 import { findChat } from "../db/queries";
 import type { Engine } from "../sync/engine";
 import { Announcer } from "./Announcer";
 import { Avatar } from "./Avatar";
 import { ChatList } from "./ChatList";
-import { ConnectionState } from "./ConnectionState";
+import { ConnectionState, OfflineBanner } from "./ConnectionState";
 import { Conversation } from "./Conversation";
-import { useLive } from "./hooks";
+import { useLive, useLiveKept } from "./hooks";
 import { Bird, ComposeIcon } from "./icons";
 import { Menu } from "./Menu";
 import { NewChat } from "./NewChat";
@@ -24,12 +25,14 @@ export function Messenger({ engine, dev, signOut, switchUser }: Props) {
   const route = useRoute();
   const [starting, setStarting] = useState(false);
   const compose = useRef<HTMLButtonElement>(null);
-  const chat = useLive(async () => (route.chatId ? findChat(engine.db, route.chatId) : null), [route.chatId]);
+  const found = useLiveKept(async () => (route.chatId ? findChat(engine.db, route.chatId) : null), [route.chatId]);
+  const chat = route.chatId ? found : null;
 
   // A draft becomes the real conversation as soon as that is known.
+  const real = chat && route.chatId === draftId(chat.peerId) && chat.chatId !== route.chatId ? chat.chatId : null;
   useEffect(() => {
-    if (chat && route.chatId && chat.chatId !== route.chatId) route.rename(chat.chatId);
-  }, [chat?.chatId, route.chatId]);
+    if (real) route.rename(real);
+  }, [real]);
   useTitle(engine);
 
   const leave = () => {
@@ -60,6 +63,7 @@ export function Messenger({ engine, dev, signOut, switchUser }: Props) {
           </button>
           <Menu dev={dev} signOut={signOut} switchUser={switchUser} />
         </div>
+        <OfflineBanner engine={engine} />
         <ChatList engine={engine} route={route} />
       </header>
       <main class="main">

@@ -16,7 +16,7 @@ export const CloseIcon = () => <Icon><path d="M6 6l12 12M18 6L6 18" /></Icon>;
 export const MoreIcon = () => <Icon><path d="M12 5.5v.01M12 12v.01M12 18.5v.01" stroke-width="2.6" /></Icon>;
 export const SearchIcon = () => <Icon size={18}><circle cx="11" cy="11" r="6.5" /><path d="M16 16l4.5 4.5" /></Icon>;
 export const DownIcon = () => <Icon><path d="M6 9.5l6 6 6-6" /></Icon>;
-export const SendIcon = () => <Icon><path d="M4 12L20 4l-4.5 16-4-6.5L4 12zm7.500 1.500L20 4" /></Icon>;
+export const SendIcon = () => <Icon size={20}><path d="M21 3L10.500 13.500M21 3l-6.600 18-3.900-7.500L3 9.600 21 3z" /></Icon>;
 export const PeopleIcon = () => <Icon size={20}><circle cx="9" cy="8.500" r="3.200" /><path d="M3 19c.5-3.500 3-5 6-5s5.500 1.500 6 5M15.500 5.600a3.200 3.200 0 010 5.800M17.500 14.500c2 .7 3.200 2.200 3.500 4.500" /></Icon>;
 
 /** The bird: long legs, a long bill, on its way. */

@@ -1,0 +1,105 @@
+import { describe, expect, test } from "vitest";
+import type { Message, Outgoing } from "../db/db";
+import { Typing } from "../sync/typing";
+import { dayName, initials, listTime } from "./format";
+import { itemsOf } from "./items";
+import { piecesOf } from "./RichText";
+import { MOST, newer, older, opening, tail } from "./window";
+
+describe("addresses in text", () => {
+  const hrefs = (s: string) => piecesOf(s).flatMap((p) => p.href ?? []);
+  test.each([
+    ["see https://example.org.", ["https://example.org/"]],
+    ["(https://example.org/a)", ["https://example.org/a"]],
+    ["https://en.wikipedia.org/wiki/Godwit_(bird)", ["https://en.wikipedia.org/wiki/Godwit_(bird)"]],
+    ["javascript:alert(1) data:text/html,x file:///etc", []],
+    ["http://", []],
+    ["https://a.example https://b.example", ["https://a.example/", "https://b.example/"]],
+  ])("%s", (text, want) => {
+    expect(hrefs(text)).toEqual(want);
+    expect(piecesOf(text).map((p) => p.text).join("")).toBe(text);
+  });
+});
+
+describe("the window", () => {
+  test("opens at the end, or where reading stopped", () => {
+    expect(opening(1, 0, 0)).toEqual({ lo: 1, hi: null });
+    expect(opening(1, 500, 500)).toEqual({ lo: 451, hi: null });
+    expect(opening(1, 490, 500)).toEqual({ lo: 451, hi: null });
+    expect(opening(1, 400, 500)).toEqual({ lo: 381, hi: null });
+    expect(opening(1, 100, 9000)).toEqual({ lo: 80, hi: 80 + MOST - 1 });
+    expect(opening(1, 0, 9000)).toEqual({ lo: 1, hi: MOST });
+  });
+
+  test("never draws more than the most, however far one scrolls", () => {
+    let s = tail(1, 10_000);
+    for (let i = 0; i < 300; i++) {
+      s = older(s, 1, 10_000);
+      expect((s.hi ?? 10_000) - s.lo).toBeLessThan(MOST);
+    }
+    expect(s.lo).toBe(1);
+    for (let i = 0; i < 300; i++) {
+      s = newer(s, 10_000);
+      expect((s.hi ?? 10_000) - s.lo).toBeLessThan(MOST + 50);
+    }
+    expect(s.hi).toBeNull();
+  });
+});
+
+describe("items", () => {
+  const day = 86_400_000;
+  const base = new Date(2026, 4, 10, 12).getTime();
+  const m = (seq: number, sender: string, at: number): Message => ({ chatId: "c", seq, sender, text: `t${seq}`, at });
+  const shape = (rows: Message[], out: Outgoing[], lo: number, hi: number, unread = 0) =>
+    itemsOf(rows, out, lo, hi, "me", unread).map((i) => (i.type === "bubble" ? `${i.follows ? "+" : ""}${i.text}` : i.type === "hole" ? `hole ${i.lo}-${i.hi}` : i.type));
+
+  test("days, groups, the unread mark and holes", () => {
+    const rows = [m(3, "bob", base), m(4, "bob", base + 1000), m(5, "me", base + 2000), m(6, "bob", base + day), m(9, "bob", base + day + 1000)];
+    expect(shape(rows, [], 1, 10, 6)).toEqual(["hole 1-2", "day", "t3", "+t4", "t5", "day", "unread", "t6", "hole 7-8", "day", "t9", "hole 10-10"]);
+  });
+
+  test("what waits stands at the end, and keeps its key when it is stored", () => {
+    const out = { n: 1, clientMsgId: "x", chatId: "c", text: "w", at: base + 1000, tab: "t" };
+    expect(shape([m(1, "me", base)], [out], 1, 1)).toEqual(["day", "t1", "+w"]);
+    const waiting = itemsOf([], [out], 1, 0, "me", 0).at(-1)!;
+    const stored = itemsOf([{ ...m(1, "me", base), clientMsgId: "x" }], [], 1, 1, "me", 0).at(-1)!;
+    expect(stored.key).toBe(waiting.key);
+  });
+
+  test("two people may use the same client_msg_id", () => {
+    const keys = itemsOf([{ ...m(1, "me", base), clientMsgId: "x" }, { ...m(2, "bob", base), clientMsgId: "x" }], [], 1, 2, "me", 0).map((i) => i.key);
+    expect(new Set(keys).size).toBe(keys.length);
+  });
+});
+
+describe("times and names", () => {
+  const now = new Date(2026, 4, 10, 0, 5).getTime();
+  test("days are calendar days", () => {
+    expect(dayName(new Date(2026, 4, 9, 23, 59).getTime(), now)).toBe("Yesterday");
+    expect(dayName(now, now)).toBe("Today");
+    expect(listTime(new Date(2026, 4, 9, 23, 59).getTime(), now)).toBe("Yesterday");
+    expect(listTime(0, now)).toBe("");
+  });
+  test("initials", () => {
+    expect(["alice", "Émile Ōta", "ops@example.org", "🪿", "  "].map(initials)).toEqual(["A", "ÉŌ", "OE", "🪿", "?"]);
+  });
+});
+
+test("typing is told at most every three seconds and shown for five", () => {
+  let now = 10_000;
+  const told: string[] = [];
+  const t = new Typing((chat, state) => told.push(`${chat} ${state}`), () => now);
+  for (let i = 0; i < 7; i++, now += 500) t.wrote("c");
+  expect(told).toEqual(["c start", "c start"]);
+  t.ceased("c", true);
+  expect(told, "a message ends it by itself").toHaveLength(2);
+  t.wrote("c");
+  t.ceased("c", false);
+  expect(told.at(-1)).toBe("c stop");
+
+  t.heard("c", "bob", "start");
+  expect(t.typists.get().get("c")).toEqual(["bob"]);
+  now += 5000;
+  t.tick();
+  expect(t.typists.get().get("c")).toBeUndefined();
+});
