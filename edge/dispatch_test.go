@@ -123,7 +123,7 @@ func TestTwoEdges(t *testing.T) {
 // FuzzBatch feeds the edge what a broken core may send. Nothing may break, and
 // a healthy client stays connected.
 func FuzzBatch(f *testing.F) {
-	fl := start(f, nil)
+	fl := start(f, func(c *Config) { c.OpsRate = -1 })
 	alice, _ := fl.connect("alice", "phone", wire.JSON)
 	frame := wire.AppendMsgpack(nil, &wire.Frame{Op: wire.OpTyping, Chat: wire.DirectChat("a", "b"), Typing: wire.TypingStart, User: []byte("b")})
 	list := fl.core.SessionsOf(edgeID, "alice")
