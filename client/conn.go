@@ -192,7 +192,7 @@ func (c *conn) read(onPing func(body []byte)) ([]byte, error) {
 // checkHeader judges a frame before a byte of its body is read.
 func checkHeader(h ws.Header, started bool, have int) error {
 	switch {
-	case h.Masked || h.Rsv != 0 || !h.OpCode.IsData() && !h.OpCode.IsControl() && h.OpCode != ws.OpContinuation:
+	case h.Masked || h.Rsv != 0 || h.OpCode.IsReserved():
 		return wire.CodeProtocol
 	case h.OpCode.IsControl() && (h.Length > ws.MaxControlFramePayloadSize || !h.Fin):
 		return wire.CodeProtocol
