@@ -269,5 +269,11 @@ func TestEdgesComeAndGo(t *testing.T) {
 	}
 	e.link.Close()
 	w.eventually("the sessions to go", func() bool { return sessions() == 0 })
+	e.mu.Lock()
+	before := e.reopens[1] + e.reopens[2]
+	e.mu.Unlock()
 	e.link = w.hub.Join(edgeID, link.Events{Batch: e.batch})
+	e.until(func() (bool, string) {
+		return e.reopens[1]+e.reopens[2] == before+2, "the edge that came back was not asked to open its sessions"
+	})
 }

@@ -165,6 +165,27 @@ func TestFullDiskRefusesAndRecovers(t *testing.T) {
 	w.edge.say("alice", "bob", "hello", 1)
 }
 
+// A shard whose store fails refuses, says so once, and leaves the others be.
+func TestFailedShardRefusesAndTheRestLives(t *testing.T) {
+	w := newWorld(t, 1, 2)
+	mine := w.chatShard(aliceBob)
+	w.edge.say("alice", "bob", "before", 1)
+	w.cores[1].replica(mine).fail(errors.New("the disk is gone"))
+	r, ok := w.edge.try(peer.Item{
+		Op: peer.OpAppend, Shard: mine, Chat: aliceBob, User: []byte("alice"), Peer: []byte("bob"), ClientMsgID: []byte("x"), Body: []byte("x"),
+	})
+	if !ok || r.Code != wire.CodeStorage {
+		t.Errorf("a write to a failed shard: %v, want storage", r.Code)
+	}
+	other := wire.ChatID{}
+	to := ""
+	for i := 0; other.IsZero() || w.chatShard(other) == mine; i++ {
+		to = fmt.Sprintf("carol-%d", i)
+		other = wire.DirectChat("alice", wire.UserID(to))
+	}
+	w.edge.say("alice", to, "the other shard works", 1)
+}
+
 // A push that nobody acknowledges is followed by a resync, one that is not.
 func TestSilentSessionIsToldToSync(t *testing.T) {
 	w := newWorld(t, 1, 2)

@@ -135,6 +135,7 @@ func (r *replica) fail(err error) {
 		if err != nil && !errors.Is(err, dragonboat.ErrClosed) {
 			r.node.log.Debug("core: stopping a failed shard", "shard", r.id, "err", err)
 		}
+		r.end()
 	})
 }
 
