@@ -414,16 +414,16 @@ func TestHistoryListAndGroups(t *testing.T) {
 		for _, text := range numbered(7) {
 			send(t, alice, client.ToChat(group), text)
 		}
-		equal(t, receive(t, bob, 7), numbered(7))
-		bob.MarkRead(group, 5)
+		equal(t, receive(t, bob, 8), append([]string{"trip"}, numbered(7)...))
+		bob.MarkRead(group, 6)
 		synctest.Wait()
 		page, err := bob.History(t.Context(), group, client.HistoryQuery{Limit: 3})
-		if err != nil || len(page.Messages) != 3 || page.Messages[0].MessageID != 7 || page.Next != 5 {
+		if err != nil || len(page.Messages) != 3 || page.Messages[0].MessageID != 8 || page.Next != 6 {
 			t.Errorf("newest page %+v %v", page, err)
 		}
-		page, err = bob.History(t.Context(), group, client.HistoryQuery{After: 5})
-		if err != nil || len(page.Messages) != 2 || page.Messages[0].MessageID != 6 || page.Next != 0 {
-			t.Errorf("after 5: %+v %v", page, err)
+		page, err = bob.History(t.Context(), group, client.HistoryQuery{After: 6})
+		if err != nil || len(page.Messages) != 2 || page.Messages[0].MessageID != 7 || page.Next != 0 {
+			t.Errorf("after 6: %+v %v", page, err)
 		}
 		list, _, err := bob.Conversations(t.Context(), "", 0)
 		if err != nil || len(list) != 1 || list[0].Unread != 2 || list[0].Name != "trip" || string(list[0].Last.Content) != "m7" {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -215,7 +216,7 @@ func (c *conn) fill(n int) error {
 	for n > 0 {
 		part := min(n, step)
 		at := len(c.in)
-		c.in = append(c.in, make([]byte, part)...)
+		c.in = slices.Grow(c.in, part)[:at+part]
 		if _, err := io.ReadFull(c.r, c.in[at:]); err != nil {
 			return err
 		}

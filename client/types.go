@@ -76,6 +76,10 @@ type Message struct {
 	ClientMsgID string // the sender's name for it, "" when unknown
 }
 
+// KindGroupCreated is the Kind of the first message of a group, which the
+// server writes: its sender made the group, its content is the group's name.
+const KindGroupCreated = "group.created"
+
 // Status says that a member has received or read a conversation up to and
 // including MessageID.
 type Status struct {

@@ -132,7 +132,10 @@ func jsonOf(m *client.Message) messageJSON {
 // printable is the content for a person: on one line, and without characters
 // that would steer the terminal.
 func printable(m *client.Message) string {
-	if !utf8.Valid(m.Content) {
+	switch {
+	case m.Kind == client.KindGroupCreated:
+		return "created the group " + plainText(string(m.Content))
+	case !utf8.Valid(m.Content):
 		return fmt.Sprintf("[%s, %d bytes]", first(m.Kind, "data"), len(m.Content))
 	}
 	return plainText(string(m.Content))

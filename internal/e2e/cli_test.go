@@ -74,6 +74,19 @@ func TestRefusalsOfTheServerHaveTheirNumber(t *testing.T) {
 	}
 }
 
+func TestTheWrongAddressIsNamedAsSuch(t *testing.T) {
+	s := newServer(t)
+	if _, stderr, code := s.run("", "recv", "--as", "bob", "--server", s.admin); code != 6 || !strings.Contains(stderr, "E3022") {
+		t.Errorf("the admin address: exit code %d, %s", code, stderr)
+	}
+	if _, stderr, code := s.run("", "serve", "--data", s.data, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"); code != 5 || !strings.Contains(stderr, "E3002") {
+		t.Errorf("the same directory: exit code %d, %s", code, stderr)
+	}
+	if _, stderr, code := s.run("", "serve", "--data", t.TempDir(), "--listen", s.listen, "--admin", "127.0.0.1:0"); code != 4 || !strings.Contains(stderr, "E3001") {
+		t.Errorf("the same address: exit code %d, %s", code, stderr)
+	}
+}
+
 func TestTokensOfTheDataDirectory(t *testing.T) {
 	s := newServer(t)
 	token, stderr, code := s.run("", "token", "--user", "alice", "--data", s.data)

@@ -47,6 +47,7 @@ type server struct {
 	data   string
 	listen string
 	url    string
+	admin  string
 	cmd    *exec.Cmd
 	log    *syncBuffer
 }
@@ -76,22 +77,22 @@ func (s *server) start() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	page := make(chan string, 1)
+	urls := make(chan string, 2) // page, admin
 	go func() {
-		defer close(page)
+		defer close(urls)
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
-			if f := strings.Fields(lines.Text()); len(f) == 2 && f[0] == "page" {
-				page <- strings.TrimSuffix(f[1], "/")
+			if f := strings.Fields(lines.Text()); len(f) > 1 && (f[0] == "page" || f[0] == "admin") {
+				urls <- strings.TrimSuffix(f[1], "/")
 			}
 		}
 	}()
 	select {
-	case url, ok := <-page:
+	case url, ok := <-urls:
 		if !ok {
 			s.t.Fatal("the server ended before it was ready")
 		}
-		s.url, s.listen = url, strings.TrimPrefix(url, "http://")
+		s.url, s.listen, s.admin = url, strings.TrimPrefix(url, "http://"), <-urls
 	case <-time.After(time.Minute):
 		s.t.Fatal("the server is not ready after a minute")
 	}

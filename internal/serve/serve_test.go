@@ -3,10 +3,18 @@ package serve_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/big"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,10 +23,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"github.com/godwit-im/godwit/client"
 	"github.com/godwit-im/godwit/internal/config"
 	"github.com/godwit-im/godwit/internal/fault"
 	"github.com/godwit-im/godwit/internal/serve"
+	"github.com/godwit-im/godwit/wire"
 )
 
 // running is a server inside the test.
@@ -203,5 +214,129 @@ func TestNoDevelopmentSignInWithAKey(t *testing.T) {
 	}
 	if strings.Contains(s.out.String(), "DEVELOPMENT") {
 		t.Error("the start-up lines claim development sign-in")
+	}
+}
+
+// certificate writes a self-signed certificate for 127.0.0.1 and its key.
+func certificate(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, b []byte) string {
+		name = filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool = x509.NewCertPool()
+	pool.AddCert(cert)
+	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", keyDER), pool
+}
+
+func TestChatOverTLS(t *testing.T) {
+	cfg := settings(t.TempDir())
+	cfg.AuthHS256Secret = strings.Repeat("k", 32)
+	var pool *x509.CertPool
+	cfg.TLSCert, cfg.TLSKey, pool = certificate(t)
+	s := start(t, cfg)
+	connect := func(user string) *client.Client {
+		claims := jwt.MapClaims{"sub": user, "exp": time.Now().Add(time.Hour).Unix()}
+		token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(cfg.AuthHS256Secret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := client.Connect(t.Context(), client.Config{URL: "https://" + s.Public, Token: token, TLS: &tls.Config{RootCAs: pool}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	alice, bob := connect("alice"), connect("bob")
+	big := strings.Repeat("0123456789", 6000)
+	for _, text := range []string{"hello", big} {
+		if _, err := alice.Send(t.Context(), client.ToUser("bob"), []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := receive(t, bob, 2); got[0] != "hello" || got[1] != big {
+		t.Errorf("bob got %.20q", got)
+	}
+	if list, _, err := bob.Conversations(t.Context(), "", 0); err != nil || len(list) != 1 || list[0].PeerID != "alice" {
+		t.Errorf("list over https: %+v %v", list, err)
+	}
+}
+
+func TestGroups(t *testing.T) {
+	s := start(t, settings(t.TempDir()))
+	alice, bob, carol := s.connect(t, "alice"), s.connect(t, "bob"), s.connect(t, "carol")
+	group, err := alice.CreateGroup(t.Context(), "trip", "bob", "carol")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		if _, err := alice.Send(t.Context(), client.ToChat(group), fmt.Appendf(nil, "m%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []*client.Client{bob, carol} {
+		if got := strings.Join(receive(t, c, 11), " "); got != "trip m0 m1 m2 m3 m4 m5 m6 m7 m8 m9" {
+			t.Errorf("got %s", got)
+		}
+	}
+	if _, err := s.connect(t, "mallory").Send(t.Context(), client.ToChat(group), []byte("hi")); !errors.Is(err, wire.CodeNotMember) {
+		t.Errorf("a stranger's send: %v", err)
+	}
+}
+
+// receipt waits until alice is told that bob has come so far.
+func receipt(t *testing.T, alice *client.Client, status wire.Status, id client.Seq) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for ev := range alice.Events(ctx) {
+		if st, ok := ev.(client.Status); ok && st.Status == status && st.MessageID >= id && st.UserID == "bob" {
+			return
+		}
+	}
+	t.Fatalf("alice is never told that message %d is %v", id, status)
+}
+
+func TestReceiptsReachTheSender(t *testing.T) {
+	s := start(t, settings(t.TempDir()))
+	alice, bob := s.connect(t, "alice"), s.connect(t, "bob")
+	ack, err := alice.Send(t.Context(), client.ToUser("bob"), []byte("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	receive(t, bob, 1)
+	receipt(t, alice, wire.StatusDelivered, ack.MessageID)
+	bob.MarkRead(ack.ChatID, ack.MessageID)
+	receipt(t, alice, wire.StatusRead, ack.MessageID)
+	page, err := alice.History(t.Context(), ack.ChatID, client.HistoryQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range page.Cursors {
+		if c.UserID == "bob" && (c.Delivered != 1 || c.Read != 1) {
+			t.Errorf("cursors in history: %+v", c)
+		}
 	}
 }
