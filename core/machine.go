@@ -115,6 +115,19 @@ func (m *machine) settle() error {
 	return m.commit()
 }
 
+// settleOld is settle for what has waited long enough. It leaves an apply
+// alone that is under way.
+func (m *machine) settleOld() error {
+	if !m.mu.TryLock() {
+		return nil
+	}
+	defer m.mu.Unlock()
+	if !m.dirty || time.Since(m.settled) < unsettledFor {
+		return nil
+	}
+	return m.commit()
+}
+
 // commit commits the batch. m.mu is held.
 func (m *machine) commit() error {
 	if err := m.batch.Commit(m.index); err != nil {

@@ -254,7 +254,7 @@ func (r *replica) tick(i int64) {
 	if r.failed.Load() {
 		return
 	}
-	if err := r.machine.settle(); err != nil {
+	if err := r.machine.settleOld(); err != nil {
 		r.fail(err)
 		return
 	}

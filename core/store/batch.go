@@ -23,7 +23,7 @@ type Batch struct {
 	mem   []byte           // keys and values, each write behind the other
 	ops   []op             // one per key
 	index map[string]int32 // by key, a view of mem that is not moved: see grow
-	old   [][]byte         // earlier mems that keys of index lie in
+	old   int              // bytes in earlier mems, which keys of index lie in
 }
 
 // op is the last write to one key.
@@ -73,20 +73,19 @@ func (b *Batch) op(key []byte, size int) *op {
 	return &b.ops[len(b.ops)-1]
 }
 
-// grow makes room for n bytes. It begins a new mem rather than moving the old,
-// in which keys and values lie.
+// grow makes room for n bytes. It begins a new and larger mem rather than
+// moving the old, in which keys and values lie and which they keep alive. The
+// newest is kept for the next batch, so that a busy shard allocates nothing.
 func (b *Batch) grow(n int) {
 	if len(b.mem)+n <= cap(b.mem) {
 		return
 	}
-	if b.mem != nil {
-		b.old = append(b.old, b.mem)
-	}
-	b.mem = make([]byte, 0, max(n, batchMem))
+	b.old += len(b.mem)
+	b.mem = make([]byte, 0, max(n, min(2*cap(b.mem), maxBatchMem), minBatchMem))
 }
 
 // Len returns about how many bytes were collected.
-func (b *Batch) Len() int { return len(b.mem) + len(b.old)*batchMem }
+func (b *Batch) Len() int { return len(b.mem) + b.old }
 
 // Commit applies the batch together with the applied index, without waiting
 // for the disk, and empties it. After an error the store takes no more writes.
@@ -143,7 +142,7 @@ func (b *Batch) emit() {
 func (b *Batch) Reset() {
 	clear(b.index)
 	clear(b.ops)
-	b.ops, b.old, b.mem = b.ops[:0], nil, b.mem[:0]
+	b.ops, b.old, b.mem = b.ops[:0], 0, b.mem[:0]
 	if b.store.failed.Load() {
 		return // Pebble may still hold its batch
 	}

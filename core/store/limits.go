@@ -48,9 +48,11 @@ const (
 	// it is sent and when it is taken in.
 	chunk = 1 << 20
 
-	// batchMem is the piece in which a batch takes memory: enough for what is
-	// applied at once in a busy shard.
-	batchMem = 256 << 10
+	// minBatchMem and maxBatchMem are the pieces in which a batch takes
+	// memory: a shard that is idle keeps little, one that is busy has room for
+	// what is applied between two commits.
+	minBatchMem = 16 << 10
+	maxBatchMem = 1 << 20
 
 	// maxRow bounds one row of a snapshot that is taken in: more than any row
 	// a machine writes, less than what would hurt.

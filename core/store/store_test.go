@@ -140,7 +140,7 @@ func TestBatchAgainstModel(t *testing.T) {
 				b.Delete([]byte(k))
 				delete(model, k)
 			default:
-				v := strings.Repeat("v", rapid.SampledFrom([]int{0, 1, 9, batchMem / 2}).Draw(t, "size"))
+				v := strings.Repeat("v", rapid.SampledFrom([]int{0, 1, 9, maxBatchMem / 2}).Draw(t, "size"))
 				b.Set([]byte(k), []byte(v))
 				model[k] = v
 			}
