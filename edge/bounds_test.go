@@ -139,6 +139,9 @@ func TestConnectionCap(t *testing.T) {
 
 	_ = carol.ws.CloseNow()
 	eventually(t, "carol's place is free", func() bool { return f.srv.Connections() == 2 })
+	if !contains(string(scrape(t, f.srv)), `godwit_edge_closes_total{error="vanished"} 1`) {
+		t.Error("carol's end was not counted")
+	}
 	f.connect("dave", "web", wire.JSON)
 }
 
@@ -263,7 +266,7 @@ func TestSlowReader(t *testing.T) {
 	if held := f.srv.sum(func(l *loop) uint64 { return l.shared.Counters.ShedPush.Load() }); held == 0 {
 		t.Error("nothing was shed: the test did not fill the socket")
 	}
-	seen := wire.Seq(0)
+	begin, seen := time.Now(), wire.Seq(0)
 	for seen < n {
 		fr, status, err := bob.read()
 		if err != nil || status != 0 {
@@ -276,6 +279,9 @@ func TestSlowReader(t *testing.T) {
 			t.Fatalf("seq %d after %d", fr.Seq, seen)
 		}
 		seen = max(seen, fr.Seq) // what was not acknowledged may come again
+	}
+	if took := time.Since(begin); took > 8*time.Second {
+		t.Errorf("it took %v: the edge did not see the socket drain", took)
 	}
 }
 

@@ -83,7 +83,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	setDefault(&cfg.Version, "unknown")
 	setDefault(&cfg.Log, slog.New(slog.DiscardHandler))
 	setDefault(&cfg.Loops, defaultLoops())
-	cfg.Loops = min(cfg.Loops, MaxLoops)
+	cfg.Loops = min(max(cfg.Loops, 1), MaxLoops)
 	return cfg, nil
 }
 

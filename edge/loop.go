@@ -187,6 +187,9 @@ func (l *loop) OnClose(gc gnet.Conn, _ error) gnet.Action {
 		return gnet.None
 	}
 	gc.SetContext(nil)
+	if !c.closing {
+		l.n.vanished.Add(1)
+	}
 	c.closing = true // nothing more can be written
 	c.sess.Gone(l.shared, c)
 	l.table.remove(c)

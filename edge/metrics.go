@@ -12,6 +12,7 @@ import (
 type counters struct {
 	live        atomic.Int64
 	opened      atomic.Uint64
+	vanished    atomic.Uint64 // ended without a close from either side
 	reads       atomic.Uint64
 	writes      atomic.Uint64
 	bytesOut    atomic.Uint64
@@ -134,8 +135,9 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	for _, m := range serverDrops {
 		counter(drops, m.value(s), m.reason)
 	}
-	closes := metricDesc("closes_total", "Connections that ended, by the name of the error; client when the client ended them.", "error")
+	closes := metricDesc("closes_total", "Connections that ended, by the name of the error; client when the client closed, vanished when nobody did.", "error")
 	counter(closes, s.sum(func(l *loop) uint64 { return l.shared.Counters.Closes[0].Load() }), "client")
+	counter(closes, s.sum(func(l *loop) uint64 { return l.n.vanished.Load() }), "vanished")
 	refused := metricDesc("upgrades_refused_total", "Upgrades refused, by the name of the error.", "error")
 	for i := range wire.Codes {
 		name := wire.Codes[i].Name

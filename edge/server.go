@@ -69,14 +69,14 @@ func Open(cfg Config) (*Server, error) {
 	_, _ = rand.Read(salt[:]) // never fails, says its documentation
 	s.salt = binary.LittleEndian.Uint32(salt[:]) >> 1
 
+	if err := s.listen(); err != nil {
+		return nil, err
+	}
 	if cfg.DevSecret != nil {
 		cfg.Log.Warn("edge: development sign-in is on: anybody who reaches this address may be anybody")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
-	if err := s.listen(); err != nil {
-		return nil, err
-	}
 	for i := range cfg.Loops {
 		l, err := newLoop(s, i, s.session)
 		if err != nil {
