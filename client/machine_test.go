@@ -98,10 +98,11 @@ func TestSendIsRepeatedAcrossConnectionsWithTheSameID(t *testing.T) {
 		want(t, "send", r.Send(Outgoing{Target: ToUser("bob"), Content: []byte("hi"), ID: id}), nil)
 	}
 	want(t, "first", string(append(r.next().ClientMsgID, r.next().ClientMsgID...)), "ab")
+	want(t, "one that has not left yet", r.Send(Outgoing{Target: ToUser("bob"), Content: []byte("hi"), ID: "c"}), nil)
 	r.Lost(errors.New("cut"), r.now)
 	r.wait(time.Minute)
 	r.online()
-	want(t, "again, in order", string(append(r.next().ClientMsgID, r.next().ClientMsgID...)), "ab")
+	want(t, "again, in order", string(r.next().ClientMsgID)+string(r.next().ClientMsgID)+string(r.next().ClientMsgID), "abc")
 	r.get(wire.Frame{Op: wire.OpAckSent, ClientMsgID: []byte("b"), Chat: chatID('c'), Seq: 2, At: 1})
 	res, ok := r.Result()
 	if !ok || res.ID != "b" || res.Ack.MessageID != 2 || res.Err != nil {
@@ -366,6 +367,7 @@ func TestServerPingIsAnswered(t *testing.T) {
 func TestBackoffDoublesWithFullJitter(t *testing.T) {
 	const lo, hi = 100 * time.Millisecond, time.Second
 	var longest [6]time.Duration
+	shortest := [6]time.Duration{hi, hi, hi, hi, hi, hi}
 	for seed := range uint64(200) {
 		r := newRig(t, MachineConfig{BackoffLo: lo, BackoffHi: hi, Seed: seed})
 		for i := range longest {
@@ -376,13 +378,13 @@ func TestBackoffDoublesWithFullJitter(t *testing.T) {
 			if wait < 0 || wait > bound {
 				t.Fatalf("attempt %d waits %v, bound is %v", i, wait, bound)
 			}
-			longest[i] = max(longest[i], wait)
+			longest[i], shortest[i] = max(longest[i], wait), min(shortest[i], wait)
 			r.wait(wait)
 		}
 	}
 	for i, l := range longest {
-		if bound := min(hi, lo<<i); l < bound*9/10 {
-			t.Errorf("attempt %d waits %v at most, want up to %v", i, l, bound)
+		if bound := min(hi, lo<<i); l < bound*9/10 || shortest[i] > bound/10 {
+			t.Errorf("attempt %d waits %v to %v, want from 0 to %v", i, shortest[i], l, bound)
 		}
 	}
 }
