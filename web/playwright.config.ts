@@ -3,11 +3,10 @@ import { defineConfig } from "@playwright/test";
 import { BINARY, type Kind } from "./e2e/backend";
 import type { Options } from "./e2e/story";
 
-// Every story runs against the fake server, and against godwit itself when
-// there is one: GODWIT_URL, or bin/godwit.
-const kinds: Kind[] = ["fake"];
-if (process.env.GODWIT_URL) kinds.push("remote");
-else if (existsSync(BINARY)) kinds.push("godwit");
+// The stories run against godwit itself when there is one, GODWIT_URL or
+// bin/godwit, else against the fake server. Those marked @fake need a server
+// that misbehaves on demand and always run against that.
+const real: Kind | null = process.env.GODWIT_URL ? "remote" : existsSync(BINARY) ? "godwit" : null;
 
 const browsers = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const chromium = process.env.CHROMIUM ?? browsers.find((p) => existsSync(p));
@@ -30,5 +29,8 @@ export default defineConfig<Options>({
       args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
     },
   },
-  projects: kinds.map((kind) => ({ name: kind, use: { kind }, ...(kind === "fake" ? {} : { grepInvert: /@fake/ }) })),
+  projects: [
+    { name: "fake", use: { kind: "fake" }, ...(real ? { grep: /@fake/ } : {}) },
+    ...(real ? [{ name: real, use: { kind: real }, grepInvert: /@fake/ }] : []),
+  ],
 });

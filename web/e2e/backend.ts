@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { FakeServer } from "./fake-server/server";
 
-export const BINARY = fileURLToPath(new URL("../../bin/godwit", import.meta.url));
+export const BINARY = process.env.GODWIT_BIN ?? fileURLToPath(new URL("../../bin/godwit", import.meta.url));
 const SECRET = "a secret for the stories of the page, long enough";
 const START_MS = 15_000;
 
@@ -72,7 +72,9 @@ class Process implements Backend {
 
   async start(): Promise<void> {
     this.port ||= await freePort();
-    const env = { ...process.env, ...(this.devSignIn ? {} : { GODWIT_AUTH_HS256_SECRET: SECRET }) };
+    // Settings of whoever runs the stories are none of this server's.
+    const env = Object.fromEntries(Object.entries(process.env).filter(([k]) => !k.startsWith("GODWIT_")));
+    if (!this.devSignIn) env.GODWIT_AUTH_HS256_SECRET = SECRET;
     const args = ["serve", "--data", this.data, "--listen", `127.0.0.1:${this.port}`, "--admin", "127.0.0.1:0"];
     const child = spawn(BINARY, args, { env, stdio: ["ignore", "pipe", "pipe"] });
     for (const out of [child.stdout, child.stderr]) out.on("data", (b: Buffer) => (this.said = (this.said + b.toString()).slice(-4000)));

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Chat } from "../db/db";
 import { cursorsOf, messagesBetween, outgoingOf, reachOf } from "../db/queries";
 import type { Engine } from "../sync/engine";
@@ -32,6 +32,7 @@ export function MessageList({ engine, chat }: { engine: Engine; chat: Chat }) {
   const failed = useFill(engine, chat.chatId, items);
   const scroll = useScroll(items);
   const [far, setFar] = useState(false);
+  useLayoutEffect(() => setFar(span.hi !== null || !scroll.atEnd()), [items]);
 
   // Where reading stopped is where it goes on.
   useEffect(() => {
