@@ -207,3 +207,32 @@ func TestPlainChat(t *testing.T) {
 		t.Errorf("stored %s", got)
 	}
 }
+
+func TestScreenLoadsOlderLinesOnScroll(t *testing.T) {
+	srv := clienttest.New()
+	defer srv.Close()
+	bob := signIn(t, srv, "bob")
+	const n = 3*wire.HistoryPage + 7
+	for i := range n {
+		if _, err := bob.Send(t.Context(), client.ToUser("alice"), fmt.Appendf(nil, "line %d", i+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := newScreen(t.Context(), signIn(t, srv, "alice"), chatAB, "bob")
+	s.Update(tea.WindowSizeMsg{Width: 80, Height: 24})
+	s.Update(s.show(chatAB)())
+	if !strings.Contains(drawn(s), fmt.Sprintf("line %d", n)) {
+		t.Fatalf("the newest line is not shown:\n%s", drawn(s))
+	}
+	for range 100 {
+		if _, cmd := s.Update(tea.KeyPressMsg{Code: tea.KeyPgUp}); cmd != nil {
+			s.Update(cmd())
+		}
+	}
+	if out := drawn(s); !strings.Contains(out, "bob: line 1 ") && !strings.Contains(out, "bob: line 1\n") {
+		t.Errorf("scrolling up does not reach the first line:\n%s", out)
+	}
+	if srv.Counts().HistoryGet != 4 {
+		t.Errorf("%d pages read, want 4", srv.Counts().HistoryGet)
+	}
+}
