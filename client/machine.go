@@ -175,7 +175,7 @@ func (m *Machine) Lost(err error, now time.Time) {
 	}
 	early := m.phase < phaseLive
 	leaving, leaveAt := !m.leaveAt.IsZero(), m.leaveAt
-	cause, refusal := m.cause(err)
+	refusal, cause := m.cause(err)
 	m.phase = phaseDown
 	m.leaveAt = time.Time{}
 	m.stats.Resent += uint64(m.out.requeue())
@@ -201,14 +201,14 @@ func (m *Machine) Lost(err error, now time.Time) {
 
 // cause picks the best reason for a lost connection: what the server said,
 // what this side decided, what the network said.
-func (m *Machine) cause(err error) (error, *Error) {
+func (m *Machine) cause(err error) (*Error, error) {
 	if m.refusal != nil {
 		return m.refusal, m.refusal
 	}
 	if m.hangup != nil {
-		return m.hangup, nil
+		return nil, m.hangup
 	}
-	return err, asError(err)
+	return asError(err), err
 }
 
 // mayRefresh reports whether another token may help, once per refusal.
