@@ -85,7 +85,7 @@ func TestDeclaredLengthCostsNothing(t *testing.T) {
 		}
 	}
 	runtime.ReadMemStats(&after)
-	if got := (after.TotalAlloc - before.TotalAlloc) / n; got > 64<<10 {
+	if got := (after.TotalAlloc - before.TotalAlloc) / n; got > 96<<10 { // one step, twice under the race detector
 		t.Errorf("%d bytes allocated for a frame that declares %d and has 5", got, maxFrame)
 	}
 }
