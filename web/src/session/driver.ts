@@ -96,7 +96,11 @@ export class Connection {
     this.socket = socket;
     // Events of a socket that was replaced say nothing about its successor.
     const mine = (input: Input) => this.socket === socket && this.feed(input);
-    socket.onopen = async () => mine({ kind: "opened", hello: await this.handlers.hello() });
+    socket.onopen = () =>
+      this.handlers.hello().then(
+        (hello) => mine({ kind: "opened", hello }),
+        () => mine({ kind: "lost", why: "This browser does not open its local store." }),
+      );
     socket.onmessage = (e: MessageEvent<string | ArrayBuffer>) =>
       mine({ kind: "bytes", data: typeof e.data === "string" ? e.data : new Uint8Array(e.data) });
     socket.onclose = (e) => mine({ kind: "closed", code: e.code });

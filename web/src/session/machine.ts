@@ -20,6 +20,8 @@ export interface Status {
   phase: Phase;
   /** In "waiting": when the next attempt starts. */
   retryAt?: number;
+  /** Attempts that failed since the last time it was live; absent at first. */
+  failures?: number;
   /** Why the last connection ended; in "stopped", why it will not come back. */
   problem?: Problem;
 }
@@ -136,6 +138,7 @@ export class Machine {
     this.phase = phase;
     const status: Status = { phase };
     if (phase === "waiting") status.retryAt = this.retryAt;
+    if (this.attempts > 0) status.failures = this.attempts;
     if ((phase === "waiting" || phase === "stopped") && this.problem) status.problem = this.problem;
     this.out.push({ kind: "status", status });
   }

@@ -1,5 +1,6 @@
 import type { Status } from "../session/machine";
 import type { Engine } from "../sync/engine";
+import { sentence } from "./format";
 import { useNow, useValue } from "./hooks";
 
 /** The state of the connection in one word, without the seconds. */
@@ -30,21 +31,22 @@ export function ConnectionState({ engine }: { engine: Engine }) {
   );
 }
 
-/** What is the matter and what can be done, while there is no connection. */
+/** What is the matter and what can be done, from the first failure until it works again. */
 export function OfflineBanner({ engine }: { engine: Engine }) {
   const status = useValue(engine.status);
   const waiting = status.phase === "waiting";
   const now = useNow(waiting ? 500 : 0);
-  if (!waiting) return null;
+  if (!status.failures) return null;
   const seconds = Math.max(1, Math.ceil(((status.retryAt ?? 0) - now) / 1000));
+  const why = status.problem?.text ?? (navigator.onLine ? "The server cannot be reached." : "There is no network.");
   return (
     <div class="banner">
-      <span>
-        {status.problem?.text ?? "The connection is gone."} <span class="banner-wait">Trying again in {seconds} s.</span>
-      </span>
-      <button class="link" type="button" onClick={() => engine.retryNow()}>
-        Retry now
-      </button>
+      <span>{waiting ? `${sentence(why)} Trying again in ${seconds} s.` : "Connecting…"}</span>
+      {waiting && (
+        <button class="link" type="button" onClick={() => engine.retryNow()}>
+          Retry now
+        </button>
+      )}
     </div>
   );
 }

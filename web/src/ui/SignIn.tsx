@@ -3,6 +3,7 @@ import { accountOfToken, devAccount, type Account } from "../account";
 import { serverInfo } from "../sync/rest";
 import { LIMITS } from "../wire.gen";
 import { validID } from "../wire/bytes";
+import { sentence } from "./format";
 import { Bird } from "./icons";
 
 type Server = "asking" | "development" | "token" | "away";
@@ -38,7 +39,7 @@ export function SignIn({ why, enter }: { why: string; enter(a: Account): void })
         <p class="signin-lead">Messages that arrive, in order, once.</p>
         {why && (
           <p class="notice notice-bad" role="alert">
-            {why}
+            {sentence(why)}
           </p>
         )}
         {server === "asking" && <p role="status">Asking the server…</p>}

@@ -63,3 +63,8 @@ export function kindName(kind: string | undefined): string {
   const names: Record<string, string> = { image: "Photo", video: "Video", voice: "Voice message", document: "Document" };
   return names[kind ?? ""] ?? "Message in a form this page cannot show";
 }
+
+/** Errors of the server come without a capital and a full stop. */
+export function sentence(s: string): string {
+  return s.charAt(0).toLocaleUpperCase() + s.slice(1) + (/[.!?]$/.test(s) ? "" : ".");
+}
