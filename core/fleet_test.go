@@ -277,3 +277,36 @@ func TestEdgesComeAndGo(t *testing.T) {
 		return e.reopens[1]+e.reopens[2] == before+2, "the edge that came back was not asked to open its sessions"
 	})
 }
+
+// A bump that comes just before a session is pushed to nobody. The session
+// must find it in the inbox that it reads next, however far the log is.
+func TestOpenComesAfterTheBumpsBeforeIt(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	e := w.edge
+	for i := range 100 {
+		user := fmt.Sprintf("user-%d", i)
+		chat := wire.DirectChat("alice", wire.UserID(user))
+		e.mu.Lock()
+		answer := make(chan peer.Item, 1)
+		e.req += 2
+		e.waiting[e.req] = answer
+		batch := peer.Append(nil, &peer.Item{
+			Op: peer.OpBump, Req: e.req - 1, Shard: 1, Chat: chat, Seq: 1, At: 1, User: []byte("alice"), Peer: []byte("alice"),
+			List: peer.AppendBytes(nil, user),
+		})
+		batch = peer.Append(batch, &peer.Item{
+			Op: peer.OpOpen, Req: e.req, Shard: 1, Session: wire.SessionID(i + 1), User: []byte(user), Device: []byte("phone"),
+		})
+		e.mu.Unlock()
+		if !e.link.Send(1, batch) {
+			t.Fatal("the link takes nothing")
+		}
+		if r := <-answer; r.Code != wire.OK {
+			t.Fatalf("open: %v", r.Code)
+		}
+		r := e.ask(peer.Item{Op: peer.OpChanges, Shard: 1, User: []byte(user), Device: []byte("phone"), Limit: 10})
+		if row, _, ok := peer.NextRow(r.List); !ok || row.Chat != chat {
+			t.Fatalf("%s: the inbox lacks the bump that came before the session", user)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package core
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/godwit-im/godwit/core/shard"
 	"github.com/godwit-im/godwit/wire"
@@ -129,6 +130,7 @@ func (r *replica) carry(e *entry) {
 	r.mu.Lock()
 	unanswered := r.mu.flight == e
 	r.mu.flight = nil
+	r.isOver(e.number)
 	r.mu.Unlock()
 	if unanswered {
 		code := r.refusal()
@@ -143,6 +145,51 @@ func (r *replica) carry(e *entry) {
 	// After a timeout the entry may be in the hands of applied right now.
 	if over || unanswered {
 		r.recycle(e)
+	}
+}
+
+// lastTaken returns the number of the entry that carries, or will carry, the
+// newest item taken so far. r.mu is held.
+func (r *replica) lastTaken() uint64 {
+	if len(r.mu.filling.asked) > 0 {
+		return r.mu.number + 1
+	}
+	return r.mu.number
+}
+
+// isOver notes that entry number and those before it were applied or given up.
+// r.mu is held.
+func (r *replica) isOver(number uint64) {
+	r.mu.over = max(r.mu.over, number)
+	if r.mu.turned != nil {
+		close(r.mu.turned)
+		r.mu.turned = nil
+	}
+}
+
+// awaitOver waits until entry number is over, at most as long as the one in
+// flight and the one behind it may take.
+func (r *replica) awaitOver(number uint64) error {
+	timeout := time.NewTimer(2 * proposeTimeout)
+	defer timeout.Stop()
+	for {
+		r.mu.Lock()
+		if r.mu.over >= number {
+			r.mu.Unlock()
+			return nil
+		}
+		if r.mu.turned == nil {
+			r.mu.turned = make(chan struct{})
+		}
+		turned := r.mu.turned
+		r.mu.Unlock()
+		select {
+		case <-turned:
+		case <-r.node.stop:
+			return errNoQuorum
+		case <-timeout.C:
+			return errNoQuorum
+		}
 	}
 }
 

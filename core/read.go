@@ -170,7 +170,9 @@ func (rd *reader) typing(r *replica, v *store.View, it *peer.Item, t *turn) {
 }
 
 // open registers a session. From then on it gets live pushes; the answer
-// follows when this replica is known to have everything that was committed.
+// follows when this replica is known to have everything that was committed,
+// and everything that was taken before: a bump that was pushed when the session
+// was not there yet has to be in the inbox when the session reads it.
 func (r *replica) open(from wire.NodeID, it *peer.Item, t *turn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -217,11 +219,15 @@ func (r *replica) openRounds() {
 		opens := r.mu.opens
 		r.mu.opens = nil
 		r.mu.opening = len(opens) > 0
+		last := r.lastTaken()
 		r.mu.Unlock()
 		if len(opens) == 0 {
 			return
 		}
-		err := r.node.readIndex(r)
+		err := r.awaitOver(last)
+		if err == nil {
+			err = r.node.readIndex(r)
+		}
 		if err == nil {
 			err = r.machine.settle()
 		}

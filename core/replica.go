@@ -42,7 +42,9 @@ type replica struct {
 		filling *entry // what waits for the next proposal
 		flight  *entry // what was proposed and has not been applied; nil none
 		spare   *entry
-		number  uint64 // of the last proposal
+		number  uint64        // of the last proposal
+		over    uint64        // the last proposal that was applied or given up
+		turned  chan struct{} // closed when over rises; nil when nobody waits
 
 		live    *live.Table
 		fan     *fanout.Table
@@ -177,6 +179,9 @@ func (r *replica) end() {
 	r.mu.live.Clear()
 	r.mu.fan.Clear(rand.Uint32())
 	r.mu.looked = false
+	if e != nil {
+		r.isOver(e.number)
+	}
 	r.mu.Unlock()
 	for _, o := range opens {
 		t.refuse(o.from, peer.OpOpen, o.req, wire.CodeNotLeader, r.leaderNode())
