@@ -7,7 +7,7 @@ import { dayName } from "./format";
 import { useLiveKept, useNow, useValue } from "./hooks";
 import { DownIcon } from "./icons";
 import { itemsOf, type Item } from "./items";
-import { useScroll } from "./useScroll";
+import { useScroll, type Scroll } from "./useScroll";
 import { newer, older, opening, tail } from "./window";
 
 /** Nearer to an edge than this, more is fetched. */
@@ -35,12 +35,13 @@ export function MessageList({ engine, chat }: { engine: Engine; chat: Chat }) {
   useLayoutEffect(() => setFar(span.hi !== null || !scroll.atEnd()), [items]);
 
   // Where reading stopped is where it goes on.
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (opened.unread > 0) scroll.toKey("unread");
   }, []);
 
-  const see = useReading(engine, chat, scroll.box, items);
+  const see = useReading(engine, chat, scroll, items);
   const scrolled = () => {
+    if (scroll.pending()) return;
     scroll.note();
     const el = scroll.box.current!;
     if (el.scrollTop < EDGE_PX && span.lo > first) setSpan(older(span, first, chat.lastSeq));
@@ -63,7 +64,7 @@ export function MessageList({ engine, chat }: { engine: Engine; chat: Chat }) {
 
   return (
     <div class="messages-frame">
-      <div class="messages" ref={scroll.box} onScroll={scrolled} tabIndex={0} role="region" aria-label="Messages">
+      <div class="messages" ref={scroll.box} onScroll={scrolled} onWheel={scroll.release} onTouchMove={scroll.release} onKeyDown={scroll.release} tabIndex={0} role="region" aria-label="Messages">
         <ol>
           {items?.map((item) => (
             <ItemView key={item.key} item={item} engine={engine} chat={chat} now={now} reach={reach} failed={failed} />
@@ -132,10 +133,10 @@ function useFill(engine: Engine, chatId: string, items: Item[] | null): boolean 
 }
 
 /** Marks as read what is visible while the person is here; returns a check to call on scroll. */
-function useReading(engine: Engine, chat: Chat, box: { current: HTMLDivElement | null }, items: Item[] | null): () => void {
+function useReading(engine: Engine, chat: Chat, scroll: Scroll, items: Item[] | null): () => void {
   const check = () => {
-    const el = box.current;
-    if (!el || document.visibilityState !== "visible" || !document.hasFocus()) return;
+    const el = scroll.box.current;
+    if (!el || scroll.pending() || document.visibilityState !== "visible" || !document.hasFocus()) return;
     const end = el.getBoundingClientRect().bottom;
     const bubbles = [...el.querySelectorAll<HTMLElement>("[data-seq]")];
     const last = bubbles.findLast((b) => b.getBoundingClientRect().bottom <= end + 8);

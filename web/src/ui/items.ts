@@ -33,6 +33,9 @@ const TOGETHER_MS = 5 * 60_000;
 
 export function itemsOf(rows: Message[], outgoing: Outgoing[], lo: number, hi: number, me: string, unreadFrom: number): Item[] {
   const gaps = holes(rows, lo, hi);
+  // The mark stands before the first one of somebody else, once it is known which that is.
+  const first = unreadFrom > 0 ? rows.find((m) => m.seq >= unreadFrom && m.sender !== me)?.seq : undefined;
+  const marked = first !== undefined && !gaps.some(([from, to]) => to >= unreadFrom && from < first) ? first : 0;
   const bubbles = [...rows.map((m) => bubbleOf(m, me)), ...outgoing.map((o) => waitingOf(o, me))];
   const out: Item[] = [];
   let last: Bubble | null = null;
@@ -45,7 +48,7 @@ export function itemsOf(rows: Message[], outgoing: Outgoing[], lo: number, hi: n
       out.push({ type: "day", key: `day ${b.key}`, at: b.at });
       last = null;
     }
-    if (b.seq === unreadFrom && b.sender !== me) {
+    if (marked > 0 && b.seq === marked) {
       out.push({ type: "unread", key: "unread" });
       last = null;
     }

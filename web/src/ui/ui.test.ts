@@ -58,6 +58,11 @@ describe("items", () => {
     expect(shape(rows, [], 1, 10, 6)).toEqual(["hole 1-2", "day", "t3", "+t4", "t5", "day", "unread", "t6", "hole 7-8", "day", "t9", "hole 10-10"]);
   });
 
+  test("the unread mark waits for what is missing, and passes over own messages", () => {
+    expect(shape([m(4, "bob", base)], [], 1, 4, 2)).toEqual(["hole 1-3", "day", "t4"]);
+    expect(shape([m(2, "me", base), m(3, "bob", base)], [], 2, 3, 2)).toEqual(["day", "t2", "unread", "t3"]);
+  });
+
   test("what waits stands at the end, and keeps its key when it is stored", () => {
     const out = { n: 1, clientMsgId: "x", chatId: "c", text: "w", at: base + 1000, tab: "t" };
     expect(shape([m(1, "me", base)], [out], 1, 1)).toEqual(["day", "t1", "+w"]);

@@ -9,8 +9,12 @@ export interface Scroll {
   box: { current: HTMLDivElement | null };
   atEnd(): boolean;
   toEnd(): void;
-  /** Puts the element with this key near the top with the next drawing. */
+  /** Puts the element with this key near the top as soon as it is drawn. */
   toKey(key: string): void;
+  /** Whether that is still to come: where one is now is not where one wants to be. */
+  pending(): boolean;
+  /** The person scrolls: no wish of ours is left. */
+  release(): void;
   /** To be called on every scroll event. */
   note(): void;
 }
@@ -71,6 +75,10 @@ export function useScroll(version: unknown): Scroll {
     },
     toKey: (key) => {
       wish.current = key;
+    },
+    pending: () => wish.current !== null,
+    release: () => {
+      wish.current = null;
     },
     note: () => {
       sticky.current = atEnd();
