@@ -1,8 +1,9 @@
 import "fake-indexeddb/auto";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { liveQuery } from "dexie";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { draftId, Store, type Message } from "./db";
 import { mergeAck, mergeChat, mergeCursor, mergeMessages, mergeRead } from "./merge";
-import { findChat, holes, listChats, outgoingOf, reachOf } from "./queries";
+import { findChat, holes, listChats, outgoingOf, pageOf, reachOf } from "./queries";
 
 const CHAT = "d" + "a".repeat(24);
 const GROUP = "g" + "a".repeat(24);
@@ -104,6 +105,19 @@ describe("sending", () => {
     await ack();
     expect(await db.outbox.count()).toBe(0);
     expect((await db.messages.toArray()).map((m) => [m.seq, m.text])).toEqual([[1, "b1"], [2, "x"]]);
+  });
+
+  test("at every moment it is on the screen once", async () => {
+    await write(CHAT, "x");
+    const seen: string[][] = [];
+    const watch = liveQuery(() => pageOf(db, CHAT, 1, Infinity)).subscribe((p) => {
+      seen.push([...p.rows, ...p.outgoing].map((m) => m.text));
+    });
+    await vi.waitFor(() => expect(seen).toHaveLength(1));
+    await db.transaction("rw", db.tables, () => mergeAck(db, "x", CHAT, 1, 1000));
+    await vi.waitFor(() => expect(seen.length).toBeGreaterThan(1));
+    watch.unsubscribe();
+    for (const texts of seen) expect(texts).toEqual(["x"]);
   });
 
   test("its echo from the log does the same when the ack was lost", async () => {

@@ -26,9 +26,20 @@ export async function findChat(db: Store, chatId: string): Promise<Chat | null> 
   return (await db.chats.where("peerId").equals(chatId.slice(DRAFT.length)).first()) ?? null;
 }
 
-/** The entries lo to hi that are stored, oldest first. */
-export async function messagesBetween(db: Store, chatId: string, lo: number, hi: number): Promise<Message[]> {
-  return db.messages.where("[chatId+seq]").between([chatId, lo], [chatId, hi], true, true).toArray();
+/** A part of a conversation as it stands on the screen. */
+export interface Page {
+  /** The stored entries, oldest first. */
+  rows: Message[];
+  /** What waits to be sent, oldest first. */
+  outgoing: Outgoing[];
+}
+
+/** The entries lo to hi, and what waits: read at one moment, so that a message is always in one of the two. */
+export function pageOf(db: Store, chatId: string, lo: number, hi: number): Promise<Page> {
+  return db.transaction("r", db.messages, db.outbox, async () => ({
+    rows: await db.messages.where("[chatId+seq]").between([chatId, lo], [chatId, hi], true, true).toArray(),
+    outgoing: await outgoingOf(db, chatId),
+  }));
 }
 
 /** What waits to be sent in a conversation, oldest first. */

@@ -1,6 +1,6 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Chat } from "../db/db";
-import { cursorsOf, messagesBetween, outgoingOf, reachOf } from "../db/queries";
+import { cursorsOf, pageOf, reachOf } from "../db/queries";
 import type { Engine } from "../sync/engine";
 import { BubbleView } from "./BubbleView";
 import { dayName } from "./format";
@@ -19,15 +19,14 @@ export function MessageList({ engine, chat }: { engine: Engine; chat: Chat }) {
   const [opened] = useState({ read: chat.readSeq, unread: chat.unread });
   const [span, setSpan] = useState(() => opening(first, chat.unread > 0 ? chat.readSeq : chat.lastSeq, chat.lastSeq));
   const hi = Math.min(span.hi ?? chat.lastSeq, chat.lastSeq);
-  const rows = useLiveKept(() => messagesBetween(db, chat.chatId, span.lo, span.hi ?? Infinity), [chat.chatId, span.lo, span.hi]);
-  const outgoing = useLiveKept(() => outgoingOf(db, chat.chatId), [chat.chatId]);
+  const page = useLiveKept(() => pageOf(db, chat.chatId, span.lo, span.hi ?? Infinity), [chat.chatId, span.lo, span.hi]);
   const cursors = useLiveKept(() => cursorsOf(db, chat.chatId), [chat.chatId]);
   const reach = useMemo(() => reachOf(chat, db.user, cursors ?? []), [chat, cursors]);
   const now = useNow(60_000);
 
   const items = useMemo(
-    () => (rows && outgoing ? itemsOf(rows, span.hi === null ? outgoing : [], Math.max(span.lo, first), hi, db.user, opened.unread > 0 ? opened.read + 1 : 0) : null),
-    [rows, outgoing, span, hi, first],
+    () => (page ? itemsOf(page.rows, span.hi === null ? page.outgoing : [], Math.max(span.lo, first), hi, db.user, opened.unread > 0 ? opened.read + 1 : 0) : null),
+    [page, span, hi, first],
   );
   const failed = useFill(engine, chat.chatId, items);
   const scroll = useScroll(items);
@@ -55,7 +54,7 @@ export function MessageList({ engine, chat }: { engine: Engine; chat: Chat }) {
     scroll.toEnd();
   };
   // What one has just written is what one wants to see.
-  const written = outgoing?.at(-1)?.n;
+  const written = page?.outgoing.at(-1)?.n;
   const seen = useRef<number | undefined>(undefined);
   useEffect(() => {
     if (written !== undefined && written > (seen.current ?? Infinity)) jump();
