@@ -48,6 +48,7 @@ func (l *loop) advance() {
 		l.second = l.tick / coarseTicks
 		l.pending.Expire(l.shared.Now, l.lost)
 	}
+	l.flushLate()
 	more := l.reopenSome()
 	if l.fineLen == 0 && !more {
 		l.wantsFine.Store(false)

@@ -29,6 +29,7 @@ type conn struct {
 	wake, fine, coarse uint32
 	// dirty is one more than the place in loop.dirty with bytes to write.
 	dirty int32
+	late  int32     // the same for loop.late
 	slot  wire.Slot // of the user; valid when known
 
 	open    bool // the slot of the table is in use
@@ -53,7 +54,7 @@ func (c *conn) Send(payload []byte) {
 	if c.closing {
 		return
 	}
-	b := c.loop.buffer(c)
+	b := c.loop.frameBuffer(c)
 	*b = session.AppendHeader(*b, c.sess.Format(), len(payload))
 	*b = append(*b, payload...)
 	c.loop.n.framesOut.Add(1)
@@ -89,8 +90,18 @@ func (c *conn) Authenticate(token []byte) {
 
 // Core implements session.Actions.
 func (c *conn) Core(it *peer.Item, tag uint32) bool {
-	return c.loop.ask(c, it, tag)
+	slot := it.Chat.Slot()
+	if ofUser(it.Op) {
+		if !c.known {
+			c.known, c.slot = true, wire.UserID(it.User).Slot()
+		}
+		slot = c.slot
+	}
+	return c.loop.ask(sessionID(c.loop.idx, c.h), slot, it, tag)
 }
+
+// Parted implements session.Actions.
+func (c *conn) Parted(p *session.Parting) { c.loop.keep(p) }
 
 // Wake implements session.Actions.
 func (c *conn) Wake(at wire.Millis) {

@@ -32,13 +32,14 @@ type loop struct {
 	shared  *session.Loop // what the sessions share
 	pending *session.Pending
 	table   table
+	leavers map[wire.SessionID]*leaver // each has requests in pending, which bounds them
 	seconds wheel
 	ticks   wheel
 	fineLen int           // entries of ticks
 	second  uint32        // the last one in which requests were expired
 	since   time.Duration // from start to the begin of this turn
 	tick    uint32        // the current fine tick
-	dirty   []output
+	outputs
 	out     []outbound
 	owed    int // bytes in out
 	reopen  reopening
@@ -60,12 +61,6 @@ type loop struct {
 	}
 }
 
-// output is what a turn has for one socket.
-type output struct {
-	h   handle
-	buf []byte
-}
-
 // newLoop starts loop number idx.
 func newLoop(srv *Server, idx int, cfg session.Config) (*loop, error) {
 	shared, err := session.NewLoop(cfg)
@@ -77,6 +72,7 @@ func newLoop(srv *Server, idx int, cfg session.Config) (*loop, error) {
 		idx:     idx,
 		start:   time.Now(),
 		pending: session.NewPending(requestsMax),
+		leavers: make(map[wire.SessionID]*leaver),
 		scratch: make([]byte, readChunk),
 	}
 	l.shared = shared
@@ -250,37 +246,4 @@ func (l *loop) Run(context.Context) error {
 	l.flushPeers()
 	l.endTurn()
 	return nil
-}
-
-// buffer returns where the turn's output for c is gathered. It is valid until
-// the next call.
-func (l *loop) buffer(c *conn) *[]byte {
-	if c.dirty == 0 {
-		n := len(l.dirty)
-		if n < cap(l.dirty) {
-			l.dirty = l.dirty[:n+1]
-		} else {
-			l.dirty = append(l.dirty, output{})
-		}
-		l.dirty[n].h = c.h
-		c.dirty = int32(n + 1)
-	}
-	return &l.dirty[c.dirty-1].buf
-}
-
-// flushSockets writes what the turn has for sockets, each in one write. What
-// the sessions answer to that is written too.
-func (l *loop) flushSockets() {
-	for i := 0; i < len(l.dirty); i++ {
-		h, buf := l.dirty[i].h, l.dirty[i].buf
-		l.dirty[i].buf = nil
-		if c := l.table.get(h); c != nil {
-			c.dirty = 0
-			c.write(buf)
-		}
-		if cap(buf) <= bufferKeep {
-			l.dirty[i].buf = buf[:0]
-		}
-	}
-	l.dirty = l.dirty[:0]
 }

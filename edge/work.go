@@ -134,6 +134,7 @@ func (l *loop) deliver(it *peer.Item) {
 		return
 	}
 	text := l.json[:0]
+	l.lately = p.Op == wire.OpStatusUpdate
 	l.eachSession(it.List, func(c *conn) {
 		p.Frame = it.Body
 		if c.sess.Format() == wire.JSON {
@@ -146,6 +147,7 @@ func (l *loop) deliver(it *peer.Item) {
 		}
 		c.sess.Deliver(l.shared, c, p)
 	})
+	l.lately = false
 	p.Frame = nil
 }
 
