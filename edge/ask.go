@@ -45,16 +45,10 @@ func ofUser(op peer.Op) bool {
 	return false
 }
 
-// ask puts a request or hint of c into the batch for the leader of its shard.
-// It is false when nobody is known to ask or too many requests are out.
-func (l *loop) ask(c *conn, it *peer.Item, tag uint32) bool {
-	slot := it.Chat.Slot()
-	if ofUser(it.Op) {
-		if !c.known {
-			c.known, c.slot = true, wire.UserID(it.User).Slot()
-		}
-		slot = c.slot
-	}
+// ask puts a request or hint of session id, about slot, into the batch for the
+// leader of the slot's shard. It is false when nobody is known to ask or too
+// many requests are out.
+func (l *loop) ask(id wire.SessionID, slot wire.Slot, it *peer.Item, tag uint32) bool {
 	shard, ok := l.srv.router.shard(slot)
 	if !ok {
 		l.n.noRoute.Add(1)
@@ -67,7 +61,7 @@ func (l *loop) ask(c *conn, it *peer.Item, tag uint32) bool {
 	}
 	it.Shard = shard
 	if it.Op != peer.OpClose && it.Op != peer.OpTyping {
-		if !l.pending.Add(l.shared.Now, sessionID(l.idx, c.h), node, it, tag) {
+		if !l.pending.Add(l.shared.Now, id, node, it, tag) {
 			l.n.pendingFull.Add(1)
 			return false
 		}
@@ -137,6 +131,11 @@ func (l *loop) loseBatch(batch []byte) {
 // lost tells a session that a request will not be answered.
 func (l *loop) lost(ask *session.Ask) {
 	l.n.lost.Add(1)
+	if left := l.leaverOf(ask); left != nil {
+		left.parting.Lost(l.shared, left, ask)
+		l.forget(left)
+		return
+	}
 	_, h := splitID(ask.Session)
 	if c := l.table.get(h); c != nil {
 		c.sess.Lost(l.shared, c, ask)
@@ -149,6 +148,12 @@ func (l *loop) answer(it *peer.Item) {
 	ask, ok := l.pending.Take(l.reqIn(it.Req))
 	if !ok {
 		l.n.stale.Add(1)
+		return
+	}
+	if left := l.leaverOf(&ask); left != nil {
+		l.srv.router.note(left.slotOf(ask.Op, ask.Chat), ask.Node, it)
+		left.parting.CoreReply(l.shared, left, &ask, it)
+		l.forget(left)
 		return
 	}
 	_, h := splitID(ask.Session)

@@ -11,6 +11,7 @@ import (
 // counters are those of one loop. Each loop writes its own; anybody may read.
 type counters struct {
 	live        atomic.Int64
+	leaving     atomic.Int64 // leavers
 	opened      atomic.Uint64
 	vanished    atomic.Uint64 // ended without a close from either side
 	reads       atomic.Uint64
@@ -91,6 +92,7 @@ var loopDrops = [...]loopMetric{
 	{"push_slow_reader", "", func(l *loop) uint64 { return l.shared.Counters.ShedPush.Load() }},
 	{"push_before_live", "", func(l *loop) uint64 { return l.shared.Counters.ShedEarly.Load() }},
 	{"typing_too_fast", "", func(l *loop) uint64 { return l.shared.Counters.TypingTooFast.Load() }},
+	{"receipt_after_close", "", func(l *loop) uint64 { return l.shared.Counters.AcksGivenUp.Load() }},
 	{"answer_unexpected", "", func(l *loop) uint64 { return l.shared.Counters.StaleReplies.Load() }},
 }
 

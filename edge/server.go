@@ -216,8 +216,8 @@ func (s *Server) Ready() error {
 }
 
 // Shutdown says going_away to every client, closes with 1001 and returns when
-// all have left or ctx is done, at the latest after Config.DrainFor and a
-// moment. Then it closes the edge.
+// all have left and their receipts are stored or ctx is done, at the latest
+// after Config.DrainFor and a moment. Then it closes the edge.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.life.Lock()
 	first := !s.life.draining
@@ -236,7 +236,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	defer cancel()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
-	for s.live.Load() > 0 && ctx.Err() == nil {
+	for s.busy() && ctx.Err() == nil {
 		select {
 		case <-look.C:
 		case <-ctx.Done():
@@ -244,6 +244,16 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	_ = s.http.Shutdown(ctx)
 	return s.Close()
+}
+
+// busy reports whether a client is connected or has left receipts under way.
+func (s *Server) busy() bool {
+	for _, l := range s.loops {
+		if l.n.leaving.Load() > 0 {
+			return true
+		}
+	}
+	return s.live.Load() > 0
 }
 
 // Close ends everything at once: listeners, connections and loops. It returns

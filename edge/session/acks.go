@@ -12,6 +12,8 @@ import (
 //	dirty ──AckDelay──▶ receiptOut ──OK──▶ markOut ──OK──▶ gone, or dirty again
 //	  ▲                     │                │  ▲
 //	  └────── failed ───────┘         failed └──┘ markDue, after RetryEvery
+//
+// When the connection ends, a Parting takes the rows over.
 type acks struct {
 	rows []ackRow
 	due  wire.Millis // when flushAcks has something to do; never: nothing
@@ -22,6 +24,19 @@ type ackRow struct {
 	delivered, read     wire.Seq // as the client said
 	sentDelivered, sent wire.Seq // delivered and read in the request that is out
 	step                ackStep
+	tries               uint8 // of a Parting: answers that named another leader
+}
+
+// more reports whether the client has said more than the request that is out.
+func (r *ackRow) more() bool { return r.delivered > r.sentDelivered || r.read > r.sent }
+
+// request builds the receipt or mark of r.
+func (r *ackRow) request(op peer.Op, user, device []byte) peer.Item {
+	it := peer.Item{Op: op, Chat: r.chat, User: user, Delivered: r.sentDelivered, Read: r.sent}
+	if op == peer.OpMark {
+		it.Device = device
+	}
+	return it
 }
 
 type ackStep uint8
@@ -33,6 +48,14 @@ const (
 	markOut
 )
 
+// stepOut returns the step of a row whose request of op is out.
+func stepOut(op peer.Op) ackStep {
+	if op == peer.OpMark {
+		return markOut
+	}
+	return receiptOut
+}
+
 // flushAt is how many conversations wait at most for AckDelay to pass.
 const flushAt = MaxAcks / 4
 
@@ -42,7 +65,7 @@ func (s *Session) ack(l *Loop, chat wire.ChatID, delivered, read wire.Seq) {
 		s.acks = &acks{due: never}
 	}
 	a := s.acks
-	i := a.find(chat)
+	i := findAck(a.rows, chat)
 	if i < 0 {
 		if len(a.rows) == MaxAcks {
 			s.refuse(l, refusal{code: wire.CodeTooFast, op: l.in.Op, after: AckDelay})
@@ -63,9 +86,10 @@ func (s *Session) ack(l *Loop, chat wire.ChatID, delivered, read wire.Seq) {
 	s.plan(l)
 }
 
-func (a *acks) find(chat wire.ChatID) int {
-	for i := range a.rows {
-		if a.rows[i].chat == chat {
+// findAck returns the place of chat in rows, or -1.
+func findAck(rows []ackRow, chat wire.ChatID) int {
+	for i := range rows {
+		if rows[i].chat == chat {
 			return i
 		}
 	}
@@ -104,22 +128,20 @@ func (s *Session) flushAcks(l *Loop) {
 
 // askAck sends the receipt or mark of r.
 func (s *Session) askAck(l *Loop, r *ackRow, op peer.Op) {
-	l.item = peer.Item{Op: op, Chat: r.chat, User: s.User(), Delivered: r.sentDelivered, Read: r.sent}
-	waits, out := ackDirty, receiptOut
-	if op == peer.OpMark {
-		l.item.Device = s.Device()
-		waits, out = markDue, markOut
-	}
+	l.item = r.request(op, s.User(), s.Device())
 	if l.out.Core(&l.item, 0) {
-		r.step = out
+		r.step = stepOut(op)
 		return
 	}
-	s.retryAck(l, r, waits)
+	s.retryAck(l, r, op)
 }
 
-func (s *Session) retryAck(l *Loop, r *ackRow, waits ackStep) {
+// retryAck has the request of op asked again after RetryEvery.
+func (s *Session) retryAck(l *Loop, r *ackRow, op peer.Op) {
 	l.Counters.AckRetries.Add(1)
-	r.step = waits
+	if r.step = ackDirty; op == peer.OpMark {
+		r.step = markDue
+	}
 	s.acks.due = min(s.acks.due, l.Now+RetryEvery)
 }
 
@@ -127,40 +149,37 @@ func (s *Session) retryAck(l *Loop, r *ackRow, waits ackStep) {
 func (s *Session) ackAnswered(l *Loop, ask *Ask, it *peer.Item) {
 	i := -1
 	if s.acks != nil {
-		i = s.acks.find(ask.Chat)
+		i = findAck(s.acks.rows, ask.Chat)
 	}
-	out, waits := receiptOut, ackDirty
-	if ask.Op == peer.OpMark {
-		out, waits = markOut, markDue
-	}
-	if i < 0 || s.acks.rows[i].step != out {
+	if i < 0 || s.acks.rows[i].step != stepOut(ask.Op) {
 		l.Counters.StaleReplies.Add(1)
 		return
 	}
 	r := &s.acks.rows[i]
 	switch {
 	case it.Code != wire.OK && final(it.Code):
-		s.acks.drop(i)
+		s.acks.rows = dropAck(s.acks.rows, i)
 		s.refuse(l, refusal{code: it.Code})
 	case it.Code != wire.OK:
-		s.retryAck(l, r, waits)
+		s.retryAck(l, r, ask.Op)
 	case ask.Op == peer.OpReceipt:
 		s.askAck(l, r, peer.OpMark)
-	case r.delivered > r.sentDelivered || r.read > r.sent:
+	case r.more():
 		r.step = ackDirty
 		s.acks.due = min(s.acks.due, l.Now+AckDelay)
 	default:
-		s.acks.drop(i)
+		s.acks.rows = dropAck(s.acks.rows, i)
 	}
 	if s.acks != nil && len(s.acks.rows) == 0 {
 		s.acks = nil
 	}
 }
 
-func (a *acks) drop(i int) {
-	last := len(a.rows) - 1
-	a.rows[i] = a.rows[last]
-	a.rows = a.rows[:last]
+// dropAck removes row i; the last takes its place.
+func dropAck(rows []ackRow, i int) []ackRow {
+	last := len(rows) - 1
+	rows[i] = rows[last]
+	return rows[:last]
 }
 
 // final reports whether asking again cannot help: the client asked for

@@ -15,6 +15,8 @@
 //     nothing acknowledged is lost by it.
 //   - A receipt reaches the conversation's shard before the user's: OpMark is
 //     asked for only once the OpReceipt of the same cursors was answered.
+//   - Receipts that were under way when a connection ended are seen to by its
+//     Parting.
 //   - Every buffer here has a bound (limits.go). No length is believed before
 //     the bytes are there.
 //   - After Close nothing else leaves.
@@ -35,7 +37,8 @@
 //   - The driver never repeats a request. From an answer with
 //     wire.CodeNotLeader it learns the leader that the answer names, from
 //     wire.CodeWrongShard that its map is old; then it gives every answer to
-//     CoreReply as it is, and what expires or is lost with a link to Lost.
+//     CoreReply as it is, and what expires or is lost with a link to Lost; both of
+//     the Parting once there is one.
 //   - The session repeats what it can: OpOpen, OpChanges, OpRange, OpReceipt
 //     and OpMark, for as long as the connection lives and RetryEvery apart; the
 //     first three at once when the answer named the leader. A send is not repeated,

@@ -87,19 +87,19 @@ func (s *Session) end(l *Loop, status uint16, why wire.Code) {
 	s.leave(l)
 }
 
-// leave ends the session: the receipts that waited go out, because others want
-// to see them, and the core forgets the session. Everything is freed.
+// leave ends the session: the receipts that waited go out and a Parting sees
+// to them, and the core forgets the session. Everything is freed.
 func (s *Session) leave(l *Loop) {
 	if s.state == Closed {
 		return
 	}
-	s.flushAcks(l)
+	s.part(l)
 	if s.flags&flagOpened != 0 {
 		l.item = peer.Item{Op: peer.OpClose, Session: s.id, User: s.User()}
 		l.out.Core(&l.item, 0)
 	}
 	s.state = Closed
-	s.sync, s.acks, s.reader.gathered = nil, nil, nil
+	s.sync, s.reader.gathered = nil, nil
 }
 
 // Drain says farewell: going_away{reconnect_after_ms: after}, and a close after

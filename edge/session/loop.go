@@ -11,6 +11,8 @@ import (
 // connection. Slices and the item are valid until the call returns. None of
 // the calls may block or call back into the session.
 type Actions interface {
+	Asker
+
 	// Send writes one message in the session's format; AppendHeader makes its
 	// WebSocket header.
 	Send(payload []byte)
@@ -27,13 +29,21 @@ type Actions interface {
 	// outcome to Authenticated. The driver copies the token.
 	Authenticate(token []byte)
 
-	// Core sends a request or hint to the leader of the shard concerned (see
-	// the package comment). tag comes back in the Ask. False: not sent.
-	Core(it *peer.Item, tag uint32) bool
+	// Parted hands over the receipts under way of a session that ends. From
+	// now on what is asked with its id and OpReceipt or OpMark is answered to
+	// p, until it is done.
+	Parted(p *Parting)
 
 	// Wake asks for a Tick at time at, or a little later. It replaces an
 	// earlier wish for a later time; the driver keeps one per session.
 	Wake(at wire.Millis)
+}
+
+// Asker asks the cores.
+type Asker interface {
+	// Core sends a request or hint to the leader of the shard concerned (see
+	// the package comment). tag comes back in the Ask. False: not sent.
+	Core(it *peer.Item, tag uint32) bool
 }
 
 // Loop is what the sessions of one event loop share: configuration, scratch
@@ -83,6 +93,7 @@ type Counters struct {
 	ShedEarly     atomic.Uint64 // pushes before the session was live
 	TypingTooFast atomic.Uint64 // typing from a client more often than it may
 	AckRetries    atomic.Uint64 // receipts and marks asked again
+	AcksGivenUp   atomic.Uint64 // receipts of ended sessions that were not stored
 	StaleReplies  atomic.Uint64 // answers nobody waits for any more
 	// Closes counts ended connections: first those that the client closed, then
 	// by why a session ended them, in the order of wire.Codes.

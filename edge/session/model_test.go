@@ -57,6 +57,9 @@ func (w *world) Authenticate([]byte) {}
 // Wake implements Actions.
 func (w *world) Wake(wire.Millis) {}
 
+// Parted implements Actions.
+func (w *world) Parted(*Parting) {}
+
 // Core implements Actions. Now and then nobody is in reach.
 func (w *world) Core(it *peer.Item, tag uint32) bool {
 	if w.rng.IntN(10) == 0 {

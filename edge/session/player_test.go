@@ -45,6 +45,12 @@ func (p *player) Wake(at wire.Millis) {
 	p.wake = at
 }
 
+// Parted implements Actions.
+func (p *player) Parted(left *Parting) {
+	p.left = left
+	p.note("parted with %d receipts", len(left.rows))
+}
+
 // Core implements Actions.
 func (p *player) Core(it *peer.Item, tag uint32) bool {
 	if !p.reach {

@@ -237,8 +237,8 @@ func (s *Session) Lost(l *Loop, out Actions, ask *Ask) {
 	s.CoreReply(l, out, ask, &peer.Item{Op: peer.OpReply, Code: wire.CodeUnavailable})
 }
 
-// Gone says that the socket is gone. The cores are told; no other action
-// follows.
+// Gone says that the socket is gone. The cores are told and receipts under way
+// are handed over with Parted; no other action follows.
 func (s *Session) Gone(l *Loop, out Actions) {
 	l.out = out
 	s.leave(l)

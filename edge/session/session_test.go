@@ -42,6 +42,7 @@ type nowhere struct {
 	closed wire.Code
 	status uint16
 	wake   wire.Millis
+	parted *Parting
 }
 
 func (n *nowhere) Send(b []byte)                      { n.sent++; n.bytes += len(b); n.frame = append(n.frame[:0], b...) }
@@ -49,6 +50,7 @@ func (n *nowhere) Pong(b []byte)                      { n.sent++; n.bytes += len
 func (n *nowhere) Close(status uint16, why wire.Code) { n.status, n.closed = status, why }
 func (n *nowhere) Authenticate([]byte)                {}
 func (n *nowhere) Wake(at wire.Millis)                { n.wake = at }
+func (n *nowhere) Parted(p *Parting)                  { n.parted = p }
 
 func (n *nowhere) Core(it *peer.Item, tag uint32) bool {
 	n.asks++

@@ -106,6 +106,7 @@ type player struct {
 	wake  wire.Millis
 	reach bool
 	done  bool
+	left  *Parting // what the session left behind; answers to it go there
 }
 
 const storyStart wire.Millis = 1_000_000
@@ -132,9 +133,19 @@ func (p *player) play(line string) []string {
 		p.sess.Authenticated(p.loop, p, p.identity(args), wire.Code(p.num(args["code"])))
 	case "reply":
 		ask := p.ask(rest)
-		p.sess.CoreReply(p.loop, p, ask, p.answer(ask, args))
+		if it := p.answer(ask, args); p.toParting(ask) {
+			p.left.CoreReply(p.loop, p, ask, it)
+			p.forget()
+		} else {
+			p.sess.CoreReply(p.loop, p, ask, it)
+		}
 	case "lost":
-		p.sess.Lost(p.loop, p, p.ask(rest))
+		if ask := p.ask(rest); p.toParting(ask) {
+			p.left.Lost(p.loop, p, ask)
+			p.forget()
+		} else {
+			p.sess.Lost(p.loop, p, ask)
+		}
 	case "down", "up":
 		p.reach = verb == "up"
 	case "push":
@@ -158,6 +169,19 @@ func (p *player) play(line string) []string {
 		p.note("state %s", now)
 	}
 	return p.did
+}
+
+// toParting reports whether an answer concerns what the session left behind.
+func (p *player) toParting(ask *Ask) bool {
+	return p.left != nil && (ask.Op == peer.OpReceipt || ask.Op == peer.OpMark)
+}
+
+// forget lets go of a parting that is done.
+func (p *player) forget() {
+	if p.left.Done() {
+		p.left = nil
+		p.note("parting done")
+	}
 }
 
 func (p *player) must(err error) {
@@ -223,7 +247,7 @@ func (p *player) start(rest string, args map[string]string) {
 	if strings.HasPrefix(rest, "json") {
 		f = wire.JSON
 	}
-	p.done, p.wake, p.asks = false, 0, nil
+	p.done, p.wake, p.asks, p.left = false, 0, nil, nil
 	p.sess.Start(p.loop, p, 7, f, p.identity(args))
 }
 
