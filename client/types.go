@@ -78,7 +78,7 @@ type Message struct {
 
 // KindGroupCreated is the Kind of the first message of a group, which the
 // server writes: its sender made the group, its content is the group's name.
-const KindGroupCreated = "group.created"
+const KindGroupCreated = wire.KindGroupCreated
 
 // Status says that a member has received or read a conversation up to and
 // including MessageID.

@@ -173,3 +173,18 @@ func TestBatching(t *testing.T) {
 		t.Errorf("%d sends took %d batches", n, got)
 	}
 }
+
+// Nobody can write what only the server says.
+func TestReservedKind(t *testing.T) {
+	f := start(t, nil)
+	alice, _ := f.connect("alice", "phone", wire.JSON)
+	bob, _ := f.connect("bob", "web", wire.Msgpack)
+	alice.send(&wire.Frame{Op: wire.OpSendMessage, To: []byte("bob"), ClientMsgID: []byte("m1"), Kind: []byte(wire.KindGroupCreated), Content: []byte("x")})
+	if e := alice.next(); e.Op != wire.OpError || e.Code != wire.CodeBadField || string(e.ClientMsgID) != "m1" || !contains(string(e.Message), "send_message.kind") {
+		t.Fatalf("a forged entry got %+v", e)
+	}
+	alice.send(&wire.Frame{Op: wire.OpSendMessage, To: []byte("bob"), ClientMsgID: []byte("m2"), Kind: []byte("poll"), Content: []byte("y")})
+	if got := bob.expect(wire.OpNewMessage); got.Seq != 1 || string(got.Kind) != "poll" {
+		t.Errorf("bob got %+v", got)
+	}
+}

@@ -18,7 +18,7 @@ var protocolTemplate string
 // and the tables.
 func TestProtocolDoc(t *testing.T) {
 	tmpl, err := template.New("protocol").Funcs(template.FuncMap{
-		"name": docName, "http": docHTTP, "types": docTypes, "ops": docOps, "fields": docFields, "codes": docCodes, "limits": docLimits,
+		"name": docName, "http": docHTTP, "types": docTypes, "ops": docOps, "fields": docFields, "codes": docCodes, "limits": docLimits, "kinds": docKinds,
 		"example": docExample, "json": docJSON,
 	}).Parse(protocolTemplate)
 	if err != nil {
@@ -43,6 +43,15 @@ func docName(name string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("there is no error %q", name)
+}
+
+// docKinds lists the reserved kinds.
+func docKinds() string {
+	var list []string
+	for _, k := range ReservedKinds {
+		list = append(list, fmt.Sprintf("  `%s` (%s)", k.Prefix, k.Doc))
+	}
+	return strings.Join(list, ",\n") + "."
 }
 
 // docHTTP prints an error that answers an upgrade.

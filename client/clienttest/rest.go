@@ -222,7 +222,7 @@ func (s *Server) createGroup(w http.ResponseWriter, r *http.Request) {
 	members := append([]wire.UserID{id}, in.Members...)
 	slices.Sort(members)
 	c := s.add(wire.NewChatID(wire.Group, seed), in.Name, slices.Compact(members))
-	c.log = append(c.log, message{seq: 1, sender: id, kind: "group.created", content: []byte(in.Name), at: wire.Millis(time.Now().UnixMilli())})
+	c.log = append(c.log, message{seq: 1, sender: id, kind: wire.KindGroupCreated, content: []byte(in.Name), at: wire.Millis(time.Now().UnixMilli())})
 	s.fanOut(c, &c.log[0], nil)
 	respond(w, map[string]any{"chat_id": c.id.String()})
 }

@@ -424,7 +424,7 @@ func (c *Core) createGroup(from wire.NodeID, it *peer.Item) {
 	ch := newChat(string(it.Name), members...)
 	c.mu.chats[it.Chat] = ch
 	created := *it
-	created.Body, created.Kind = it.Name, []byte("group_created")
+	created.Body, created.Kind = it.Name, []byte(wire.KindGroupCreated)
 	c.store(ch, &created, "\x00", place{})
 	c.reply(from, &peer.Item{Op: peer.OpReply, Req: it.Req, Chat: it.Chat, Seq: 1, At: c.mu.now, Flags: peer.FlagNew})
 }

@@ -9,6 +9,10 @@ import (
 // here: ack_sent leaves when the shard has answered.
 func (s *Session) sendMessage(l *Loop) {
 	in := &l.in
+	if wire.KindReserved(in.Kind) {
+		s.refuse(l, refusal{code: wire.CodeBadField, op: in.Op, field: "kind", id: in.ClientMsgID})
+		return
+	}
 	if code := s.judgeSend(l); code != wire.OK {
 		s.refuse(l, refusal{code: code, op: in.Op, id: in.ClientMsgID})
 		return

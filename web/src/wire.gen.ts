@@ -514,7 +514,7 @@ export const CODES: readonly CodeSpec[] = [
     http: 413,
     retryable: false,
     text: "the frame is longer than this edge accepts",
-    todo: "keep content within limits.content_bytes of the welcome; send media by reference",
+    todo: "keep `content` within `limits.content_bytes` of the welcome; send media by reference",
   },
   {
     code: 1003,
@@ -523,7 +523,7 @@ export const CODES: readonly CodeSpec[] = [
     http: 400,
     retryable: false,
     text: "this edge does not know the operation",
-    todo: "check the type or op code; the protocol's version is in the subprotocol",
+    todo: "check the `type` or op code; the protocol's version is in the subprotocol",
   },
   {
     code: 1004,
@@ -540,7 +540,7 @@ export const CODES: readonly CodeSpec[] = [
     close: 0,
     http: 400,
     retryable: false,
-    text: "a field is missing, too long or not of its type",
+    text: "a field is missing, too long, reserved or not of its type",
     todo: "correct the field that the message names",
   },
   {
@@ -577,7 +577,7 @@ export const CODES: readonly CodeSpec[] = [
     http: 401,
     retryable: false,
     text: "no token was given",
-    todo: "send Authorization: Bearer on the upgrade, or hello with a token",
+    todo: "send Authorization: Bearer on the upgrade, or hello with a `token`",
   },
   {
     code: 1102,
@@ -586,7 +586,7 @@ export const CODES: readonly CodeSpec[] = [
     http: 401,
     retryable: false,
     text: "the token does not verify",
-    todo: "check the key, the algorithm and the claims sub and exp; get a new token",
+    todo: "check the key, the algorithm and the claims `sub` and `exp`; get a new token",
   },
   {
     code: 1103,
@@ -631,7 +631,7 @@ export const CODES: readonly CodeSpec[] = [
     http: 404,
     retryable: false,
     text: "there is no such conversation",
-    todo: "start a direct chat with to, or create a group first",
+    todo: "start a direct chat with `to`, or create a group first",
   },
   {
     code: 1202,
@@ -640,7 +640,7 @@ export const CODES: readonly CodeSpec[] = [
     http: 400,
     retryable: false,
     text: "the message names no conversation, or two",
-    todo: "set exactly one of chat_id and to",
+    todo: "set exactly one of `chat_id` and `to`",
   },
   {
     code: 1203,
@@ -658,7 +658,7 @@ export const CODES: readonly CodeSpec[] = [
     http: 413,
     retryable: false,
     text: "the content is over the limit",
-    todo: "keep content within limits.content_bytes of the welcome; send media by reference",
+    todo: "keep `content` within `limits.content_bytes` of the welcome; send media by reference",
   },
   {
     code: 1205,
@@ -667,7 +667,7 @@ export const CODES: readonly CodeSpec[] = [
     http: 400,
     retryable: false,
     text: "a direct chat needs another user",
-    todo: "set to to somebody else's user id",
+    todo: "set `to` to somebody else's user id",
   },
   {
     code: 1206,
@@ -685,7 +685,7 @@ export const CODES: readonly CodeSpec[] = [
     http: 404,
     retryable: false,
     text: "the conversation has no message of this id",
-    todo: "use a message_id that you received",
+    todo: "use a `message_id` that you received",
   },
   {
     code: 1208,
@@ -712,7 +712,7 @@ export const CODES: readonly CodeSpec[] = [
     http: 429,
     retryable: true,
     text: "too many operations in too short a time",
-    todo: "wait retry_after_ms, then send the same frame again",
+    todo: "wait `retry_after_ms`, then send the same frame again",
   },
   {
     code: 1302,
@@ -738,8 +738,8 @@ export const CODES: readonly CodeSpec[] = [
     close: 0,
     http: 503,
     retryable: true,
-    text: "the shard has no leader that answers right now",
-    todo: "send the same frame again after retry_after_ms; the client_msg_id keeps it from counting twice",
+    text: "what is needed for this does not answer right now: the leader of a shard, or where the keys of tokens come from",
+    todo: "try again after `retry_after_ms`; the `client_msg_id` keeps a message from counting twice",
   },
   {
     code: 1305,
@@ -748,7 +748,7 @@ export const CODES: readonly CodeSpec[] = [
     http: 503,
     retryable: true,
     text: "this edge is stopping",
-    todo: "reconnect after reconnect_after_ms",
+    todo: "reconnect after `reconnect_after_ms`",
   },
   {
     code: 1306,
@@ -757,7 +757,7 @@ export const CODES: readonly CodeSpec[] = [
     http: 408,
     retryable: true,
     text: "nothing was heard for two heartbeats",
-    todo: "ping every heartbeat_s seconds; reconnect",
+    todo: "ping every `heartbeat_s` seconds; reconnect",
   },
   {
     code: 1307,
