@@ -3,9 +3,8 @@
 // net/http's goroutines and own nothing; what they know they ask of the cores
 // through a Caller, whose concurrency and time are bounded.
 //
-// Every error is an RFC 9457 problem with the number of wire.Codes, except
-// that a request which does not fit the schema has status 422 (and code 1208).
-// Answers under /v1 are not to be cached. The OpenAPI 3.1 document at
+// Every error is an RFC 9457 problem with a number of wire.Codes and the status
+// that stands there. Answers under /v1 are not to be cached. The OpenAPI 3.1 document at
 // /openapi.json is made from the types in this package; /docs is a page made
 // from that document, which loads nothing from elsewhere.
 //
@@ -75,7 +74,7 @@ func Register(mux *http.ServeMux, cfg Config) {
 		bearer: {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
 	}
 	h := humago.New(mux, hc)
-	h.UseMiddleware(a.authenticate(h))
+	h.UseMiddleware(a.authenticate(h), tableStatus)
 	a.problem = h.OpenAPI().Components.Schemas.Schema(problemType, true, "Problem")
 	a.register(h)
 	mux.HandleFunc("/v1/", notFound)
@@ -100,7 +99,7 @@ func (a *api) op(id, method, path, summary string, open bool) huma.Operation {
 		MaxBodyBytes: maxBody,
 		Security:     []map[string][]string{{bearer: {}}},
 		Responses: map[string]*huma.Response{"default": {
-			Description: "an RFC 9457 problem with the number of the error in code",
+			Description: "an RFC 9457 problem with the number of the error in code; the status is the one that docs/PROTOCOL.md lists for it, 400 for a request that does not fit this schema",
 			Content:     map[string]*huma.MediaType{problemContent: {Schema: a.problem}},
 		}},
 	}
@@ -114,7 +113,9 @@ func (a *api) register(h huma.API) {
 	huma.Register(h, a.op("server", http.MethodGet, "/v1/server", "what serves here, and its limits", true), a.server)
 	huma.Register(h, a.op("list-chats", http.MethodGet, "/v1/chats", "your conversations, most recently active first", false), a.chats)
 	huma.Register(h, a.op("list-messages", http.MethodGet, "/v1/chats/{chat_id}/messages", "the history of one conversation", false), a.messages)
-	huma.Register(h, a.op("create-group", http.MethodPost, "/v1/groups", "a new group with you as its first member", false), a.createGroup)
+	group := a.op("create-group", http.MethodPost, "/v1/groups", "a new group with you as its first member", false)
+	group.DefaultStatus = http.StatusCreated
+	huma.Register(h, group, a.createGroup)
 	if a.cfg.DevToken != nil {
 		huma.Register(h, a.op("dev-token", http.MethodPost, "/v1/dev/token", "a token for any name: development only", true), a.devToken)
 	}

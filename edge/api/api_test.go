@@ -209,12 +209,13 @@ func TestProblems(t *testing.T) {
 		{"no leader", "GET", path, "", "eve", wire.CodeUnavailable, 503, wire.CodeUnavailable},
 		{"core is slow", "GET", path, "", "eve", context.DeadlineExceeded, 503, wire.CodeUnavailable},
 		{"both directions", "GET", path + "?after=1&before=2", "", "eve", nil, 400, wire.CodeBadRequest},
-		{"limit", "GET", path + "?limit=100000", "", "eve", nil, 422, wire.CodeBadRequest},
-		{"not a number", "GET", path + "?after=x", "", "eve", nil, 422, wire.CodeBadRequest},
-		{"beyond 2^53", "GET", path + "?after=9007199254740992", "", "eve", nil, 422, wire.CodeBadRequest},
-		{"group without name", "POST", "/v1/groups", `{"name":"","member_ids":[]}`, "eve", nil, 422, wire.CodeBadRequest},
-		{"group too large", "POST", "/v1/groups", many, "eve", nil, 422, wire.CodeBadRequest},
+		{"limit", "GET", path + "?limit=100000", "", "eve", nil, 400, wire.CodeBadRequest},
+		{"not a number", "GET", path + "?after=x", "", "eve", nil, 400, wire.CodeBadRequest},
+		{"beyond 2^53", "GET", path + "?after=9007199254740992", "", "eve", nil, 400, wire.CodeBadRequest},
+		{"group without name", "POST", "/v1/groups", `{"name":"","member_ids":[]}`, "eve", nil, 400, wire.CodeBadRequest},
+		{"group too large", "POST", "/v1/groups", many, "eve", nil, 400, wire.CodeBadRequest},
 		{"bad member", "POST", "/v1/groups", `{"name":"x","member_ids":[""]}`, "eve", nil, 400, wire.CodeBadRequest},
+		{"not JSON", "POST", "/v1/groups", "{", "eve", nil, 400, wire.CodeBadRequest},
 		{"body too large", "POST", "/v1/groups", `{"name":"` + strings.Repeat("x", 200<<10) + `"}`, "eve", nil, 413, wire.CodeContentTooBig},
 		{"nothing there", "GET", "/v1/nothing", "", "eve", nil, 404, wire.CodeUnknownResource},
 	} {
@@ -222,6 +223,9 @@ func TestProblems(t *testing.T) {
 			fails = tc.fails
 			w := request(h, tc.method, tc.path, tc.body, tc.as)
 			m := decode(t, w, tc.status)
+			if tc.status != tc.code.SpecOf().HTTP {
+				t.Errorf("the table has status %d", tc.code.SpecOf().HTTP)
+			}
 			if m["code"] != float64(tc.code) || m["status"] != float64(tc.status) || m["title"] == "" || m["detail"] == "" {
 				t.Errorf("%v", m)
 			}
@@ -262,6 +266,12 @@ func TestOpenAPI(t *testing.T) {
 		if _, ok := op.Responses["default"].Content["application/problem+json"]; !ok {
 			t.Errorf("%s does not describe its errors", path)
 		}
+	}
+	if _, ok := doc.Paths["/v1/groups"]["post"].Responses["201"]; !ok {
+		t.Error("a group that was made is answered with 201, which is not described")
+	}
+	if strings.Contains(w.Body.String(), `"422"`) {
+		t.Error("status 422 is described; no error has it")
 	}
 	if _, ok := doc.Components.Schemas["Problem"].Properties["code"]; !ok {
 		t.Error("the problem has no code")

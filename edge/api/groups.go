@@ -23,8 +23,7 @@ type GroupCreated struct {
 }
 
 type groupOutput struct {
-	Status int
-	Body   GroupCreated
+	Body GroupCreated
 }
 
 func (a *api) createGroup(ctx context.Context, in *groupInput) (*groupOutput, error) {
@@ -57,5 +56,5 @@ func (a *api) createGroup(ctx context.Context, in *groupInput) (*groupOutput, er
 	if err != nil {
 		return nil, err
 	}
-	return &groupOutput{Status: 201, Body: GroupCreated{ChatID: chat.String(), Name: name, MemberIDs: members}}, nil
+	return &groupOutput{Body: GroupCreated{ChatID: chat.String(), Name: name, MemberIDs: members}}, nil
 }

@@ -92,8 +92,9 @@ func problemOf(err error) error {
 	return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {retryAfterS}})
 }
 
-// toProblem gives the errors that huma itself makes a number.
-func toProblem(_ huma.Context, _ string, v any) (any, error) {
+// toProblem gives the errors that huma itself makes a number, and the answer
+// the status that the table has for it.
+func toProblem(ctx huma.Context, _ string, v any) (any, error) {
 	e, ok := v.(*huma.ErrorModel)
 	if !ok {
 		return v, nil
@@ -106,9 +107,31 @@ func toProblem(_ huma.Context, _ string, v any) (any, error) {
 		code = wire.CodeInternal
 	}
 	p := NewProblem(code, e.Detail)
-	p.Status, p.Errors = e.Status, e.Errors
+	p.Errors = e.Errors
+	if c, ok := ctx.(*problemContext); ok {
+		c.status = p.Status
+	}
 	return p, nil
 }
+
+// problemContext lets toProblem overrule the status that huma chose, which
+// calls SetStatus behind it.
+type problemContext struct {
+	huma.Context
+	status int // 0: huma's
+}
+
+// SetStatus implements huma.Context.
+func (c *problemContext) SetStatus(status int) {
+	if c.status != 0 {
+		status = c.status
+	}
+	c.Context.SetStatus(status)
+}
+
+// tableStatus is the innermost middleware: huma must call this context and no
+// wrapper of it.
+func tableStatus(ctx huma.Context, next func(huma.Context)) { next(&problemContext{Context: ctx}) }
 
 func notFound(w http.ResponseWriter, _ *http.Request) {
 	NewProblem(wire.CodeUnknownResource, "").Write(w)
