@@ -117,21 +117,24 @@ func toProblem(ctx huma.Context, _ string, v any) (any, error) {
 // problemContext lets toProblem overrule the status that huma chose, which
 // calls SetStatus behind it.
 type problemContext struct {
-	huma.Context
+	humaContext
 	status int // 0: huma's
 }
+
+// humaContext is huma.Context under a name that its method Context leaves free.
+type humaContext huma.Context
 
 // SetStatus implements huma.Context.
 func (c *problemContext) SetStatus(status int) {
 	if c.status != 0 {
 		status = c.status
 	}
-	c.Context.SetStatus(status)
+	c.humaContext.SetStatus(status)
 }
 
 // tableStatus is the innermost middleware: huma must call this context and no
 // wrapper of it.
-func tableStatus(ctx huma.Context, next func(huma.Context)) { next(&problemContext{Context: ctx}) }
+func tableStatus(ctx huma.Context, next func(huma.Context)) { next(&problemContext{humaContext: ctx}) }
 
 func notFound(w http.ResponseWriter, _ *http.Request) {
 	NewProblem(wire.CodeUnknownResource, "").Write(w)
