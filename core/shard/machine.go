@@ -21,6 +21,7 @@ type Machine struct {
 	inboxes cache[inbox]
 	users   cache[user]
 	recent  overlay
+	seen    filter
 	expiry  expiry
 
 	// Of the Apply that runs.
@@ -47,6 +48,7 @@ func newSized(id wire.ShardID, chats, members, inboxes, users int) *Machine {
 		inboxes: newCache[inbox](inboxes),
 		users:   newCache[user](users),
 		recent:  newOverlay(),
+		seen:    newFilter(),
 	}
 }
 
@@ -64,6 +66,9 @@ func (m *Machine) Apply(v View, w Writer, entry []byte, out *Outcome) error {
 		return fmt.Errorf("shard %d: %w", m.id, err)
 	}
 	m.v, m.w, m.now, m.out = v, w, now, out
+	if err := m.buildFilter(); err != nil {
+		return fmt.Errorf("shard %d: reading dedupe rows: %w", m.id, err)
+	}
 	for len(items) > 0 && err == nil {
 		at := len(entry) - len(items)
 		if items, err = m.next(items); err != nil {
@@ -138,6 +143,7 @@ func (m *Machine) Reset() {
 	m.inboxes.reset()
 	m.users.reset()
 	m.recent = newOverlay()
+	m.seen = newFilter()
 	m.expiry = expiry{}
 }
 

@@ -143,6 +143,7 @@ func TestDedupeHashCollision(t *testing.T) {
 	id := dedupeIDOf(chat, []byte("alice"), []byte("m2"))
 	w.batch.Set(id.appendKey(nil), []byte{1})
 	w.commit()
+	w.machine.Reset() // the row came from elsewhere
 	w.applyEntry(encode(w.now, message(chat, "alice", "bob", "m2", "two"), message(chat, "alice", "bob", "m2", "two")))
 	w.commit()
 	if r := w.out.Results; r[0].Seq != 2 || r[0].Flags != peer.FlagNew || r[1].Seq != 2 || r[1].Flags != 0 {
@@ -170,6 +171,7 @@ func TestDedupeHashCollisionOfSenders(t *testing.T) {
 	id := dedupeIDOf(chat, []byte("bob"), []byte("m1"))
 	w.batch.Set(id.appendKey(nil), []byte{1})
 	w.commit()
+	w.machine.Reset() // the row came from elsewhere
 	w.applyEntry(encode(w.now, message(chat, "bob", "alice", "m1", "two")))
 	if r := w.out.Results[0]; r.Seq != 2 || r.Flags != peer.FlagNew {
 		t.Errorf("bob's m1 was taken for alice's: %+v", r)

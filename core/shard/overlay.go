@@ -68,6 +68,9 @@ func (m *Machine) dedupeRow(id *dedupeID) (s seqs, err error) {
 	if ok {
 		return s, nil
 	}
+	if m.seen.absent(id) {
+		return seqs{}, nil
+	}
 	m.key = id.appendKey(m.key[:0])
 	row, ok, err := m.v.Get(m.key)
 	if err != nil || !ok {
@@ -84,6 +87,7 @@ func (m *Machine) dedupeRow(id *dedupeID) (s seqs, err error) {
 // setDedupe writes the seqs kept under id.
 func (m *Machine) setDedupe(id *dedupeID, s seqs) {
 	m.recent.dedupe[*id] = s
+	m.seen.add(id)
 	m.key = id.appendKey(m.key[:0])
 	if s.first == 0 {
 		m.w.Delete(m.key)
