@@ -240,3 +240,39 @@ func TestSoloLeadsSoon(t *testing.T) {
 	newWorld(t, 1, 4)
 	t.Logf("ready after %v", time.Since(start))
 }
+
+// Check and Compact on three nodes: all of them are in service, a compaction
+// loses nothing, and a node that was away meanwhile catches up.
+func TestCheckAndCompact(t *testing.T) {
+	w := newWorld(t, 3, 2)
+	e := w.edge
+	for id, c := range w.cores {
+		if err := c.Check(); err != nil {
+			t.Errorf("node %d: %v", id, err)
+		}
+	}
+	e.open(1, "bob", "phone")
+	e.say("alice", "bob", "one", 1)
+	away := w.cores[3]
+	w.stop(3)
+	if away.Check() == nil {
+		t.Error("a closed node says that it is in service")
+	}
+	e.say("alice", "bob", "two", 1)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for _, id := range []wire.NodeID{1, 2} {
+		if err := w.cores[id].Compact(ctx); err != nil {
+			t.Fatalf("node %d: %v", id, err)
+		}
+	}
+	e.say("alice", "bob", "three", 1)
+	w.start(3, away.dir)
+	w.ready()
+	if err := w.cores[3].Compact(ctx); err != nil {
+		t.Errorf("the node that was away: %v", err)
+	}
+	if got := e.history("bob", aliceBob); got != "1:one 2:two 3:three" {
+		t.Errorf("history is %q", got)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -342,4 +343,33 @@ func TestFailedWriteEndsWriting(t *testing.T) {
 	}
 	on = false
 	s.db.Close()
+}
+
+// What was written over is gone after Compact, and nothing else.
+func TestCompactKeepsTheNewestOfEachRow(t *testing.T) {
+	s := open(t, vfs.NewMem())
+	defer s.Close()
+	tables := func() uint64 { return s.db.Metrics().Table.Local.LiveSize }
+	noise := rand.New(rand.NewPCG(1, 2))
+	for round := range uint64(4) {
+		for _, id := range []wire.ShardID{1, 65535} {
+			put(t, s, id, 1000, fmt.Sprintf("%x-%d", noise.Uint64(), round), round+1)
+		}
+		if err := s.db.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, first, last := tables(), rows(t, s, 1), rows(t, s, 65535)
+	if err := s.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after := tables(); after > before/2 {
+		t.Errorf("%d bytes of tables after, %d before", after, before)
+	}
+	if rows(t, s, 1) != first || rows(t, s, 65535) != last {
+		t.Error("a row has changed")
+	}
+	if a, err := s.Applied(65535); a != 4 || err != nil {
+		t.Errorf("applied index %d, %v; want 4", a, err)
+	}
 }

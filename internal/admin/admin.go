@@ -1,13 +1,16 @@
 // Package admin serves what operators and their tools ask a process: health,
-// readiness, metrics and profiles. It belongs on an address of its own that
+// readiness, metrics, profiles and compaction. It belongs on an address of its own that
 // the public cannot reach; it asks for no credentials.
 package admin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/pprof"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,33 +24,76 @@ type Check struct {
 	Ready func() error
 }
 
-// Handler serves
-//
-//	/healthz        200 while the process runs
-//	/readyz         200 when every check passes, else 503 and what is missing
-//	/metrics        Prometheus
-//	/debug/pprof/   profiles
-//
-// It is safe for concurrent use.
-func Handler(metrics prometheus.Gatherer, checks ...Check) http.Handler {
+// Config is what a Handler serves from.
+type Config struct {
+	Metrics prometheus.Gatherer
+	Checks  []Check
+	// Compact makes the data directory small and returns when that is done; nil
+	// when the process keeps no data. It is called once at a time.
+	Compact func(context.Context) error
+}
+
+// compactTimeout bounds one compaction: some 50 GB.
+const compactTimeout = 30 * time.Minute
+
+// index is what / answers: all that Handler serves.
+const index = `GET  /healthz        200 while the process runs
+GET  /readyz         200 when every part is ready, else 503 and what is missing
+GET  /metrics        Prometheus
+GET  /debug/pprof/   profiles
+POST /debug/compact  makes the data directory as small as it gets; 204 when done, 409 while one is under way
+`
+
+// Handler serves what index lists, and index at /. It is safe for concurrent
+// use.
+func Handler(cfg Config) http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		text := index
+		if cfg.Compact == nil {
+			text = text[:strings.Index(text, "POST")]
+		}
+		plain(w, http.StatusOK, text)
+	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		plain(w, http.StatusOK, "ok\n")
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := ready(checks); err != nil {
+		if err := ready(cfg.Checks); err != nil {
 			plain(w, http.StatusServiceUnavailable, err.Error()+"\n")
 			return
 		}
 		plain(w, http.StatusOK, "ready\n")
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
+	if cfg.Compact != nil {
+		mux.Handle("POST /debug/compact", compact(cfg.Compact))
+	}
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	return mux
+}
+
+// compact answers when do is done. A client that goes away ends it.
+func compact(do func(context.Context) error) http.Handler {
+	var busy sync.Mutex
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !busy.TryLock() {
+			plain(w, http.StatusConflict, "a compaction is under way; wait for it\n")
+			return
+		}
+		defer busy.Unlock()
+		ctx, cancel := context.WithTimeout(r.Context(), compactTimeout)
+		defer cancel()
+		if err := do(ctx); err != nil {
+			plain(w, http.StatusServiceUnavailable, err.Error()+"\n")
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
 }
 
 // NewServer returns a server for h with time-outs that suit an admin address:

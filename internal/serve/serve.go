@@ -200,7 +200,8 @@ func (s *server) openControl(ctx context.Context) (err error) {
 func (s *server) adminHandler() http.Handler {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s.edge, s.core)
-	return admin.Handler(reg, admin.Check{Name: "edge", Ready: s.edge.Ready})
+	return admin.Handler(admin.Config{Metrics: reg, Compact: s.core.Compact, Checks: []admin.Check{
+		{Name: "edge", Ready: s.edge.Ready}, {Name: "core", Ready: s.core.Check}}})
 }
 
 // stop ends everything within StopTimeout: clients are told to leave, then the

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"math/big"
 	"net"
@@ -141,6 +142,63 @@ func TestAdminAddress(t *testing.T) {
 			t.Errorf("%s: %d, %q missing in %.200s", path, resp.StatusCode, want, b)
 		}
 	}
+}
+
+// After a compaction the directory is smaller and everything is there.
+func TestCompact(t *testing.T) {
+	cfg := settings(t.TempDir())
+	s := start(t, cfg)
+	alice := s.connect(t, "alice")
+	for i := range 2000 {
+		if _, err := alice.Send(t.Context(), client.ToUser("bob"), fmt.Appendf(nil, "m%d %0100d", i, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store := filepath.Join(cfg.Data, "core", "store")
+	before := size(t, store, "")
+	resp, err := http.Post("http://"+s.Admin+"/debug/compact", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusNoContent {
+		t.Fatalf("%d %s", resp.StatusCode, body)
+	}
+	if after := size(t, store, ".log"); after == 0 || after > before { // the logs are empty and kept to be written again
+		t.Errorf("%d bytes of tables after, %d bytes of all before", after, before)
+	}
+	var older client.Seq
+	for n := 2000; n > 0; {
+		page, err := alice.History(t.Context(), client.DirectChat("alice", "bob"), client.HistoryQuery{Before: older, Limit: 200})
+		if err != nil || len(page.Messages) == 0 {
+			t.Fatalf("at %d: %d messages, %v", n, len(page.Messages), err)
+		}
+		for _, m := range page.Messages {
+			if n--; !strings.HasPrefix(string(m.Content), fmt.Sprintf("m%d ", n)) {
+				t.Fatalf("message %d is %.20q", n, m.Content)
+			}
+		}
+		older = page.Messages[len(page.Messages)-1].MessageID
+	}
+	if _, err := alice.Send(t.Context(), client.ToUser("bob"), []byte("and on")); err != nil {
+		t.Error(err)
+	}
+}
+
+// size adds up the files of a directory but those with an ending.
+func size(t *testing.T, dir, but string) (total int64) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if info, ierr := d.Info(); err == nil && ierr == nil && !d.IsDir() && (but == "" || filepath.Ext(d.Name()) != but) {
+			total += info.Size()
+		}
+		return nil // files come and go
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return total
 }
 
 // refused wants Run to end with a code at once.
