@@ -231,20 +231,25 @@ func (c *Client) CreateGroup(ctx context.Context, name string, members ...UserID
 // DevToken gets a token for user from a server in development, where any name
 // will do. device may be "".
 func DevToken(ctx context.Context, serverURL string, user UserID, device DeviceID) (token string, expires time.Time, err error) {
-	cfg := Config{URL: serverURL}
-	_, base, err := cfg.addresses()
+	return Config{URL: serverURL, Device: device}.DevToken(ctx, user)
+}
+
+// DevToken is the function DevToken for URL and Device of c, by way of its TLS
+// and Dial. The other fields do not matter.
+func (c Config) DevToken(ctx context.Context, user UserID) (token string, expires time.Time, err error) {
+	_, base, err := c.addresses()
 	if err != nil {
 		return "", time.Time{}, err
 	}
 	in := struct {
 		User   UserID   `json:"user"`
 		Device DeviceID `json:"device,omitempty"`
-	}{user, device}
+	}{user, c.Device}
 	var a struct {
 		Token     string    `json:"token"`
 		ExpiresAt time.Time `json:"expires_at"`
 	}
-	r := newRest(base, &cfg)
+	r := newRest(base, &c)
 	defer r.http.CloseIdleConnections()
 	err = r.call(ctx, http.MethodPost, "/v1/dev/token", in, &a)
 	return a.Token, a.ExpiresAt, err

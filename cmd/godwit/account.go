@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"os"
 	"strings"
@@ -21,6 +23,8 @@ type account struct {
 	as     string
 	token  string
 	device string
+	ca     string
+	tls    *tls.Config // of ca; nil: the system's certificates
 }
 
 // flags adds them to cmd. device is the command's own default device, so that
@@ -31,6 +35,7 @@ func (a *account) flags(cmd *cobra.Command, device string) {
 	f.StringVar(&a.as, "as", "", "user to be, on a server in development (GODWIT_USER)")
 	f.StringVar(&a.token, "token", "", "token to sign in with instead of --as (GODWIT_TOKEN)")
 	f.StringVar(&a.device, "device", device, "name of this device")
+	f.StringVar(&a.ca, "ca", "", "PEM file with the certificates to trust instead of the system's, for https (GODWIT_CA)")
 }
 
 // resolve fills in the environment and judges the result.
@@ -53,6 +58,23 @@ func (a *account) resolve(cmd *cobra.Command) error {
 	if !wire.ValidID(a.device) {
 		return usage(cmd, "--device %q is not a device id: 1 to %d bytes without control characters", a.device, wire.MaxID)
 	}
+	return a.trust(first(a.ca, os.Getenv("GODWIT_CA")))
+}
+
+// trust reads the certificates that the server's must descend from.
+func (a *account) trust(file string) error {
+	if file == "" {
+		return nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fault.New(fault.BadCAFile, "%w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return fault.New(fault.BadCAFile, "%s holds no certificate", file)
+	}
+	a.tls = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	return nil
 }
 
@@ -68,10 +90,10 @@ func first(list ...string) string {
 // config returns how to connect. A server in development is asked for a token
 // whenever one is needed.
 func (a *account) config() client.Config {
-	cfg := client.Config{URL: a.server, Token: a.token, Device: client.DeviceID(a.device)}
+	cfg := client.Config{URL: a.server, Token: a.token, Device: client.DeviceID(a.device), TLS: a.tls}
 	if a.token == "" {
 		cfg.TokenSource = func(ctx context.Context) (string, error) {
-			token, _, err := client.DevToken(ctx, a.server, client.UserID(a.as), client.DeviceID(a.device))
+			token, _, err := client.Config{URL: a.server, Device: client.DeviceID(a.device), TLS: a.tls}.DevToken(ctx, client.UserID(a.as))
 			if errors.Is(err, wire.CodeUnknownResource) {
 				return "", fault.New(fault.NoDevSignIn, "%s", a.server)
 			}
@@ -96,6 +118,7 @@ func (a *account) explain(err error) error {
 	var f *fault.Error
 	var se *client.Error
 	var ce *client.ConnectError
+	var unknown x509.UnknownAuthorityError
 	switch {
 	case err == nil || errors.As(err, &f) || errors.As(err, &se):
 		return err
@@ -105,6 +128,8 @@ func (a *account) explain(err error) error {
 		return fault.New(fault.TimedOut, "%w", err)
 	case errors.Is(err, context.Canceled):
 		return fault.New(fault.Interrupted, "")
+	case errors.As(err, &unknown):
+		return fault.New(fault.Unreachable, "%s: %w", a.server, unknown).Advise("trust the server's certificate, or the one that signed it, with --ca FILE")
 	case errors.As(err, &ce):
 		return fault.New(fault.Unreachable, "%s: %w", a.server, rootCause(ce))
 	}

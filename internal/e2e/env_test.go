@@ -48,12 +48,13 @@ type server struct {
 	listen string
 	url    string
 	admin  string
+	extra  []string // arguments of serve
 	cmd    *exec.Cmd
 	log    *syncBuffer
 }
 
-func newServer(t *testing.T) *server {
-	s := &server{t: t, data: t.TempDir(), listen: "127.0.0.1:0", log: &syncBuffer{}}
+func newServer(t *testing.T, extra ...string) *server {
+	s := &server{t: t, data: t.TempDir(), listen: "127.0.0.1:0", extra: extra, log: &syncBuffer{}}
 	t.Cleanup(func() {
 		s.kill()
 		if t.Failed() {
@@ -67,7 +68,8 @@ func newServer(t *testing.T) *server {
 // start starts the process and waits until it says that it is ready.
 func (s *server) start() {
 	s.t.Helper()
-	s.cmd = exec.Command(binary, "serve", "--data", s.data, "--listen", s.listen, "--admin", "127.0.0.1:0", "--shards", "4")
+	args := []string{"serve", "--data", s.data, "--listen", s.listen, "--admin", "127.0.0.1:0", "--shards", "4"}
+	s.cmd = exec.Command(binary, append(args, s.extra...)...)
 	s.cmd.Env = environment()
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()
@@ -92,7 +94,8 @@ func (s *server) start() {
 		if !ok {
 			s.t.Fatal("the server ended before it was ready")
 		}
-		s.url, s.listen, s.admin = url, strings.TrimPrefix(url, "http://"), <-urls
+		_, s.listen, _ = strings.Cut(url, "://")
+		s.url, s.admin = url, <-urls
 	case <-time.After(time.Minute):
 		s.t.Fatal("the server is not ready after a minute")
 	}

@@ -46,6 +46,7 @@ const (
 	StartFailed     Code = 3021
 	NotGodwit       Code = 3022
 	TooFewFiles     Code = 3023
+	BadCAFile       Code = 3024
 	Unexpected      Code = 3999
 )
 
@@ -115,6 +116,8 @@ var Codes = [...]Spec{
 		"check --server: it wants the public address, not the admin one", ""},
 	{TooFewFiles, "too_few_files", ExitConfig, "the process may not open enough files",
 		"raise the limit (`ulimit -n`, LimitNOFILE= in systemd), or lower --max-connections", ""},
+	{BadCAFile, "bad_ca_file", ExitConfig, "the file with the certificates to trust cannot be used",
+		"give --ca a PEM file with the server's certificate or the one that signed it", ""},
 	{Unexpected, "unexpected", ExitFailure, "the command failed",
 		"look at the cause", ""},
 }
