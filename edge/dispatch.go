@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"github.com/valyala/bytebufferpool"
+
 	"github.com/godwit-im/godwit/internal/link"
 	"github.com/godwit-im/godwit/wire"
 	"github.com/godwit-im/godwit/wire/peer"
@@ -65,26 +67,26 @@ func (s *Server) onBatch(from wire.NodeID, batch []byte) {
 // split gathers the parts of one batch.
 type split struct {
 	srv   *Server
-	parts []*[]byte // per loop; nil when there is nothing for it
-	lists [][]byte  // per loop, scratch: the sessions of one item
+	parts []*bytebufferpool.ByteBuffer // per loop; nil when there is nothing for it
+	lists [][]byte                     // per loop, scratch: the sessions of one item
 }
 
 func (s *Server) newSplit() *split {
 	if sp, ok := s.splits.Get().(*split); ok {
 		return sp
 	}
-	return &split{srv: s, parts: make([]*[]byte, len(s.loops)), lists: make([][]byte, len(s.loops))}
+	return &split{srv: s, parts: make([]*bytebufferpool.ByteBuffer, len(s.loops)), lists: make([][]byte, len(s.loops))}
 }
 
 // add appends a whole item to the part of loop n.
 func (sp *split) add(n int, raw []byte) {
 	p := sp.part(n)
-	*p = append(*p, raw...)
+	p.B = append(p.B, raw...)
 }
 
-func (sp *split) part(n int) *[]byte {
+func (sp *split) part(n int) *bytebufferpool.ByteBuffer {
 	if sp.parts[n] == nil {
-		sp.parts[n] = sp.srv.getBuffer()
+		sp.parts[n] = sp.srv.buffers.Get()
 	}
 	return sp.parts[n]
 }
@@ -115,7 +117,7 @@ func (sp *split) bySession(it *peer.Item, raw []byte) {
 		if mixed {
 			it.List = list
 			p := sp.part(n)
-			*p = peer.Append(*p, it)
+			p.B = peer.Append(p.B, it)
 		} else {
 			sp.add(n, raw)
 		}
@@ -135,18 +137,10 @@ func (sp *split) post(from wire.NodeID) {
 	s.splits.Put(sp)
 }
 
-// getBuffer returns an empty pooled buffer.
-func (s *Server) getBuffer() *[]byte {
-	if b, ok := s.buffers.Get().(*[]byte); ok {
-		return b
-	}
-	return new([]byte)
-}
-
-// putBuffer gives a buffer back; large ones are left to the collector.
-func (s *Server) putBuffer(b *[]byte) {
-	if cap(*b) <= 4*batchFlush {
-		*b = (*b)[:0]
+// putBuffer gives a buffer back. Larger ones than most are left to the
+// collector: by what the pool has seen, and from the first one on by a bound.
+func (s *Server) putBuffer(b *bytebufferpool.ByteBuffer) {
+	if cap(b.B) <= 4*batchFlush {
 		s.buffers.Put(b)
 	}
 }

@@ -154,3 +154,27 @@ func FuzzBatch(f *testing.F) {
 		}
 	})
 }
+
+// Buffers for the parts of batches go round: handing over costs no memory, and
+// one that grew beyond what batches have is let go.
+func TestBatchBuffersGoRound(t *testing.T) {
+	s := &Server{}
+	raw := make([]byte, 1000)
+	if n := testing.AllocsPerRun(1000, func() {
+		b := s.buffers.Get()
+		b.B = append(b.B, raw...)
+		s.putBuffer(b)
+	}); n != 0 {
+		t.Errorf("%v allocations for a part", n)
+	}
+	b := s.buffers.Get()
+	b.B = append(b.B, make([]byte, 4*batchFlush+1)...)
+	s.putBuffer(b)
+	for range 10 {
+		if b := s.buffers.Get(); cap(b.B) > 4*batchFlush {
+			t.Errorf("a buffer of %d bytes was kept", cap(b.B))
+		} else if len(b.B) != 0 {
+			t.Errorf("a pooled buffer holds %d bytes", len(b.B))
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/bytebufferpool"
 
 	"github.com/godwit-im/godwit/edge/session"
 	"github.com/godwit-im/godwit/internal/link"
@@ -40,9 +41,9 @@ type Server struct {
 
 	live      atomic.Int64 // WebSockets, and upgrades on their way
 	link      atomic.Pointer[link.Link]
-	enrolling sync.WaitGroup // upgrades between claim and enrol
-	buffers   sync.Pool      // *[]byte, parts of batches
-	splits    sync.Pool      // *split
+	enrolling sync.WaitGroup      // upgrades between claim and enrol
+	buffers   bytebufferpool.Pool // parts of batches
+	splits    sync.Pool           // *split
 	n         serverCounters
 
 	life struct {

@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"github.com/valyala/bytebufferpool"
+
 	"github.com/godwit-im/godwit/edge/session"
 	"github.com/godwit-im/godwit/wire"
 	"github.com/godwit-im/godwit/wire/peer"
@@ -9,13 +11,13 @@ import (
 // work is something that another goroutine wants a loop to do.
 type work struct {
 	kind   workKind
-	code   wire.Code          // workVerdict
-	node   wire.NodeID        // workBatch: from; workDown: whose link is gone
-	h      handle             // workVerdict
-	who    session.Identity   // workVerdict
-	batch  *[]byte            // workBatch: pooled; the loop gives it back
-	shards []wire.ShardID     // workReopen
-	after  func() wire.Millis // workDrain: when the next client may come back
+	code   wire.Code                  // workVerdict
+	node   wire.NodeID                // workBatch: from; workDown: whose link is gone
+	h      handle                     // workVerdict
+	who    session.Identity           // workVerdict
+	batch  *bytebufferpool.ByteBuffer // workBatch: pooled; the loop gives it back
+	shards []wire.ShardID             // workReopen
+	after  func() wire.Millis         // workDrain: when the next client may come back
 }
 
 type workKind uint8
@@ -44,12 +46,12 @@ func (l *loop) post(w work) {
 		}
 		l.inbox.ticking = true
 	case w.kind == workBatch:
-		if l.inbox.bytes+len(*w.batch) > inboxMax {
+		if l.inbox.bytes+len(w.batch.B) > inboxMax {
 			l.n.inboxDrops.Add(1)
 			l.srv.putBuffer(w.batch)
 			return
 		}
-		l.inbox.bytes += len(*w.batch)
+		l.inbox.bytes += len(w.batch.B)
 	}
 	l.inbox.work = append(l.inbox.work, w)
 	l.pokeLocked()
@@ -59,7 +61,7 @@ func (l *loop) post(w work) {
 func (l *loop) do(w *work) {
 	switch w.kind {
 	case workBatch:
-		l.doBatch(w.node, *w.batch)
+		l.doBatch(w.node, w.batch.B)
 		l.srv.putBuffer(w.batch)
 	case workVerdict:
 		if c := l.table.get(w.h); c != nil {
