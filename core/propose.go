@@ -33,7 +33,25 @@ func (r *replica) enqueue(from wire.NodeID, it *peer.Item, raw []byte, t *turn) 
 		e.buf = peer.Append(e.buf, it)
 	}
 	e.asked = append(e.asked, asked{node: from, op: it.Op, req: it.Req})
-	t.kick(r)
+	if urgent(it.Op) || len(e.asked) >= entryItems/2 {
+		t.kick(r)
+	} else if !r.mu.lingers {
+		r.mu.lingers = true
+		r.linger.Reset(lingerFor)
+	}
+}
+
+// urgent reports whether somebody waits for op to be applied. Nobody waits for
+// the rest: what a bump or a touch tells has been pushed, receipts and marks
+// were coalesced for longer on the edge. They ride along with what is urgent,
+// or go after lingerFor, which spares most of the entries of a system that is
+// not busy.
+func urgent(op peer.Op) bool {
+	switch op {
+	case peer.OpBump, peer.OpTouch, peer.OpReceipt, peer.OpMark, peer.OpFanoutDone, peer.OpExpire:
+		return false
+	}
+	return true
 }
 
 // refusal says why the replica takes no writes, or OK.
@@ -92,6 +110,7 @@ func (r *replica) take() *entry {
 	if r.mu.filling == nil {
 		r.mu.filling = new(entry)
 	}
+	r.mu.lingers = false
 	r.mu.number++
 	e.number = r.mu.number
 	binary.LittleEndian.PutUint64(e.buf, r.run)

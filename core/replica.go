@@ -29,6 +29,8 @@ type replica struct {
 	machine *machine
 	session *client.Session
 	kick    chan struct{}
+	// linger kicks for items that are not urgent.
+	linger *time.Timer
 
 	// Owned by the apply goroutine; see memberReader.
 	members memberReader
@@ -44,6 +46,7 @@ type replica struct {
 		spare   *entry
 		number  uint64        // of the last proposal
 		over    uint64        // the last proposal that was applied or given up
+		lingers bool          // linger runs
 		turned  chan struct{} // closed when over rises; nil when nobody waits
 
 		live    *live.Table
@@ -76,6 +79,8 @@ type asked struct {
 
 func newReplica(n *Node, id wire.ShardID, solo bool) *replica {
 	r := &replica{node: n, id: id, run: rand.Uint64(), solo: solo, kick: make(chan struct{}, 1)}
+	r.linger = time.AfterFunc(time.Hour, r.wake)
+	r.linger.Stop()
 	r.machine = &machine{r: r}
 	r.members = memberReader{node: n, settle: r.machine.settle, view: n.store.NewView(id)}
 	r.mu.filling, r.mu.spare = new(entry), new(entry)
@@ -114,6 +119,7 @@ func (r *replica) start(nodes []wire.NodeID) error {
 
 // free gives back what the replica holds, after everything has stopped.
 func (r *replica) free() {
+	r.linger.Stop()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.mu.live.Clear()
