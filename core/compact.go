@@ -46,7 +46,22 @@ func (n *Node) Compact(ctx context.Context) error {
 			return fmt.Errorf("core: shortening the log of shard %d: %w", id, err)
 		}
 	}
-	return n.store.Compact(ctx)
+	if err := n.store.Compact(ctx); err != nil {
+		return err
+	}
+	return until(ctx, func() bool { return n.store.Obsolete() == 0 })
+}
+
+// until asks again and again until ok, or returns ctx's error.
+func until(ctx context.Context, ok func() bool) error {
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(readyPoll):
+		}
+	}
+	return nil
 }
 
 // shorten takes a snapshot and waits until the log before it is gone.
@@ -68,16 +83,10 @@ func (r *replica) shorten(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for {
-		if first, _ := log.GetRange(); first >= index {
-			return nil
-		}
-		select {
-		case <-snap.Done():
-			return snap.Err()
-		case <-time.After(readyPoll):
-		}
-	}
+	return until(snap, func() bool {
+		first, _ := log.GetRange()
+		return first >= index
+	})
 }
 
 // snapshotTimeout bounds a snapshot, which here is a sync of the store.

@@ -21,7 +21,7 @@ type row struct {
 
 const architecture = "ARCHITECTURE.md"
 
-var tableRow = regexp.MustCompile("(?m)^\\| `([a-z/.]+)` \\| (.*) \\| (.*) \\|$")
+var tableRow = regexp.MustCompile("(?m)^\\| `([a-z0-9/.]+)` \\| (.*) \\| (.*) \\|$")
 
 // packageTable reads the rows of ARCHITECTURE.md.
 func packageTable(r *repo) []row {
