@@ -95,7 +95,7 @@ var Settings = [...]Setting{
 	{Key: "data", Kind: Path, Doc: "directory that keeps everything", at: func(s *Server) any { return &s.Data }},
 	{Key: "listen", Kind: Address, Default: "127.0.0.1:8080", Doc: "public address: page, REST and WebSocket", at: func(s *Server) any { return &s.Listen }},
 	{Key: "admin", EnvName: "GODWIT_ADMIN_LISTEN", Kind: Address, Default: "127.0.0.1:8081", Doc: "address for operators: health, metrics, pprof", at: func(s *Server) any { return &s.Admin }},
-	{Key: "shards", Kind: Int, Default: "16", Min: 1, Max: 1024, Doc: "number of shards, 1 to 1024; counts at the first start only", at: func(s *Server) any { return &s.Shards }},
+	{Key: "shards", Kind: Int, Default: "0", Min: 0, Max: 1024, Doc: "number of shards, 1 to 1024; 0: one for every two processors, 16 at most; counts at the first start only", at: func(s *Server) any { return &s.Shards }},
 
 	{Key: "tls_cert", Kind: Path, Doc: "PEM file with the certificate chain of the public address", at: func(s *Server) any { return &s.TLSCert }},
 	{Key: "tls_key", Kind: Path, Doc: "PEM file with the key of --tls-cert", at: func(s *Server) any { return &s.TLSKey }},

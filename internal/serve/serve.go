@@ -21,6 +21,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -185,12 +186,12 @@ func (s *server) openControl(ctx context.Context) (err error) {
 		return err
 	}
 	if m := s.watcher.Current(); m != nil {
-		if have := len(m.Shards()); have != s.cfg.Shards {
+		if have := len(m.Shards()); s.cfg.Shards != 0 && have != s.cfg.Shards {
 			s.cfg.Log.Info("the number of shards was fixed at the first start", "shards", have, "asked", s.cfg.Shards)
 		}
 		return nil
 	}
-	m, err := place.Initial([]shardmap.Node{{ID: coreNode}}, s.cfg.Shards, 1)
+	m, err := place.Initial([]shardmap.Node{{ID: coreNode}}, s.shards(), 1)
 	if err != nil {
 		return err
 	}
@@ -282,4 +283,18 @@ func classify(err error) error {
 		return fault.New(fault.DataNotWritable, "%w", err)
 	}
 	return fault.New(fault.StartFailed, "%w", err)
+}
+
+// maxAutoShards is where choosing by processors ends: more shards mean smaller
+// Raft entries, and one machine gains nothing from them.
+const maxAutoShards = 16
+
+// shards returns how many shards a new data directory gets. A shard is applied
+// by one goroutine and the edge needs as much again, so two processors keep one
+// busy; on two, one shard measured 53 µs a message and two measured 64.
+func (s *server) shards() int {
+	if s.cfg.Shards != 0 {
+		return s.cfg.Shards
+	}
+	return min(max(runtime.NumCPU()/2, 1), maxAutoShards)
 }
