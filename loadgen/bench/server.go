@@ -187,10 +187,11 @@ func (s *server) resident() (float64, error) {
 	return pages * float64(os.Getpagesize()), err
 }
 
-// diskUsage adds up the blocks of all files under dir.
-func diskUsage(dir string) (bytes int64, err error) {
-	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+// diskUsage adds up the blocks of the files under dir whose names end in
+// suffix.
+func diskUsage(dir, suffix string) (bytes int64, err error) {
+	err = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, suffix) {
 			return err
 		}
 		info, err := d.Info()

@@ -174,15 +174,15 @@ func (s *Swarm) Send(ctx context.Context) time.Duration {
 func (s *Swarm) SendOnly(ctx context.Context) time.Duration {
 	s.start = time.Now()
 	s.Lat.from.Store(int64(s.opt.Warmup))
-	run, stop := context.WithTimeout(ctx, s.opt.For)
+	over, stop := context.WithTimeout(ctx, s.opt.For)
 	defer stop()
 	var pairs sync.WaitGroup
 	for i := range s.pairs {
 		pairs.Go(func() {
 			if s.opt.Work.Rate == 0 {
-				s.closedLoop(run, uint32(i))
+				s.closedLoop(over, uint32(i))
 			} else {
-				s.openLoop(run, uint32(i))
+				s.openLoop(ctx, uint32(i)) // ends with the last message due
 			}
 		})
 	}
