@@ -78,6 +78,8 @@ func (f *loadFlags) check(cmd *cobra.Command) ([]report.Condition, error) {
 		return nil, usage(cmd, "--size %d: want %d to %d bytes", f.size, workload.MinSize, wire.MaxContent)
 	case f.rate < 0 || f.run <= 0:
 		return nil, usage(cmd, "--rate %g and --for %v: want no negative rate and a positive time", f.rate, f.run)
+	case f.warmup < 0 || f.warmup >= f.run:
+		return nil, usage(cmd, "--warmup %v: want less than --for %v, or no latency is measured", f.warmup, f.run)
 	}
 	if err := enoughFiles(2*f.pairs + f.idle); err != nil {
 		return nil, err

@@ -16,6 +16,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -74,10 +76,14 @@ var rows = [...]row{
 }
 
 // Run measures every row in turn; a row that fails says so and the rest go on.
-// It ends early only with ctx.
+// It ends early only with ctx, or at once when Options.Only names no row.
 func Run(ctx context.Context, opt Options) (*Report, error) {
 	if err := os.MkdirAll(opt.Dir, 0o755); err != nil {
 		return nil, err
+	}
+	known := func(r row) bool { return r.id == opt.Only }
+	if opt.Only != "" && !slices.ContainsFunc(rows[:], known) {
+		return nil, fmt.Errorf("there is no row %q; the rows are %s", opt.Only, rowIDs())
 	}
 	rep := &Report{When: time.Now().UTC().Truncate(time.Second), Version: opt.Version, Go: runtime.Version(), Cores: runtime.NumCPU(), Kernel: kernel()}
 	for _, r := range rows {
@@ -99,6 +105,15 @@ func Run(ctx context.Context, opt Options) (*Report, error) {
 		}
 	}
 	return rep, nil
+}
+
+// rowIDs returns the names of all rows.
+func rowIDs() string {
+	var ids []string
+	for _, r := range rows {
+		ids = append(ids, r.id)
+	}
+	return strings.Join(ids, ", ")
 }
 
 // Failed reports whether a row could not be measured.

@@ -24,9 +24,13 @@ func pick[T any](opt *Options, full, short T) T {
 // runID makes user names of one run differ from those of another.
 func runID() string { return "b" + strconv.FormatInt(time.Now().UnixNano(), 36) }
 
-// errBroken fails a row whose promises did not hold: its figures mean nothing.
+// errBroken fails a row whose promises did not hold, or whose messages were
+// not all answered: its figures mean nothing.
 func errBroken(v *check.Verdict) error {
-	if v.OK() {
+	switch {
+	case v.OK() && v.Unanswered > 0, v.Acked == 0:
+		return fmt.Errorf("%d messages acknowledged, %d never answered", v.Acked, v.Unanswered)
+	case v.OK():
 		return nil
 	}
 	return fmt.Errorf("%d promises broken, first: %+v", v.Broken(), v.Violations[0])

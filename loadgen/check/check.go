@@ -29,9 +29,6 @@ const (
 	Backwards  Kind = "receipt back" // a cursor moved back
 )
 
-// Kinds lists all of them in the order of a report.
-var Kinds = [...]Kind{Lost, Duplicated, OutOfOrder, Phantom, Gap, Backwards}
-
 // Violation is one broken promise with the ids a person needs to look it up.
 type Violation struct {
 	Kind   Kind        `json:"kind"`
@@ -61,8 +58,8 @@ type Checker struct {
 type pair struct {
 	mu   sync.Mutex
 	msgs []message
-	// high is the greatest message_id each side was shown, read and delivered
-	// what each side was last told of the other's cursors.
+	// high is the greatest message_id each side was shown, cursors the greatest
+	// that each side was told of the other's.
 	high    [2]wire.Seq
 	cursors [2][2]wire.Seq // [side][delivered, read]
 	// redelivered counts what arrived again, as at-least-once allows.
@@ -163,7 +160,7 @@ func (c *Checker) Received(pairIndex uint32, side int, seq wire.Seq, cmid, conte
 }
 
 // Status records status_update at side about the other's cursor.
-func (c *Checker) Status(pairIndex uint32, side int, seq wire.Seq, st wire.Status, resumed bool) {
+func (c *Checker) Status(pairIndex uint32, side int, seq wire.Seq, st wire.Status) {
 	if int(pairIndex) >= len(c.pairs) || st != wire.StatusDelivered && st != wire.StatusRead {
 		return
 	}
@@ -171,7 +168,7 @@ func (c *Checker) Status(pairIndex uint32, side int, seq wire.Seq, st wire.Statu
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	cur := &p.cursors[side][st-wire.StatusDelivered]
-	if seq < *cur && !resumed {
+	if seq < *cur {
 		c.report(Backwards, workload.ID{Pair: pairIndex}, seq, side, fmt.Sprintf("%s cursor went from %d to %d", st, *cur, seq))
 	}
 	*cur = max(*cur, seq)

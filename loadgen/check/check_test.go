@@ -54,8 +54,8 @@ func TestVerdict(t *testing.T) {
 			s.Received(0, 1, 1, []byte(s.w.ClientMsgID(workload.ID{})), c)
 		}, check.Phantom},
 		{"receipt back", func(s story) {
-			s.Status(0, 0, 2, wire.StatusDelivered, false)
-			s.Status(0, 0, 1, wire.StatusDelivered, false)
+			s.Status(0, 0, 2, wire.StatusDelivered)
+			s.Status(0, 0, 1, wire.StatusDelivered)
 		}, check.Backwards},
 	}
 	for _, tt := range tests {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -38,7 +40,6 @@ type Result struct {
 	// GeneratorCPU is how much of one core this process used while sending; a
 	// generator close to the machine's cores measures itself.
 	GeneratorCPU float64       `json:"generator_cpu"`
-	ServerCPU    float64       `json:"server_cpu_us_per_msg,omitempty"`
 	Verdict      check.Verdict `json:"verdict"`
 }
 
@@ -67,9 +68,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 	if r.Resent+r.HeldBack+r.Disconnects+r.Verdict.Redelivered > 0 {
 		fmt.Fprintf(t, "repeats\t%d resent, %d redelivered, %d held back, %d disconnects\n", r.Resent, r.Verdict.Redelivered, r.HeldBack, r.Disconnects)
 	}
-	if r.ServerCPU > 0 {
-		fmt.Fprintf(t, "server CPU\t%.1f µs per message (generator: %.2f cores)\n", r.ServerCPU, r.GeneratorCPU)
-	}
+	fmt.Fprintf(t, "generator\t%.2f cores\n", r.GeneratorCPU)
 	t.Flush()
 	fmt.Fprintln(w)
 	fmt.Fprintf(t, "latency, ms\tp50\tp90\tp99\tp99.9\tmax\n")
@@ -88,12 +87,12 @@ func (r *Result) WriteTable(w io.Writer) error {
 
 func (r *Result) writeVerdict(w io.Writer) error {
 	v := &r.Verdict
-	verdict := "verdict: OK"
+	verdict, but := "verdict: OK", "but"
 	if !v.OK() {
-		verdict = "verdict: BROKEN"
+		verdict, but = "verdict: BROKEN", "and"
 	}
 	if v.Unanswered > 0 {
-		verdict += fmt.Sprintf(", but %d sends were never answered", v.Unanswered)
+		verdict += fmt.Sprintf(", %s %d sends were never answered", but, v.Unanswered)
 	}
 	_, err := fmt.Fprintf(w, "\n%s: %d lost, %d duplicated, %d out of order, %d phantom, %d gaps, %d receipts back\n",
 		verdict, v.Lost, v.Duplicated, v.OutOfOrder, v.Phantom, v.Gap, v.Backwards)
@@ -103,16 +102,25 @@ func (r *Result) writeVerdict(w io.Writer) error {
 	return err
 }
 
-// metrics are the names that --fail-if knows.
+// metrics are the names that --fail-if knows. What was not measured is NaN.
 func (r *Result) metrics() map[string]float64 {
-	v := &r.Verdict
+	v, ack, receive := &r.Verdict, orNaN(r.Ack), orNaN(r.Receive)
 	return map[string]float64{
 		"lost": float64(v.Lost), "duplicated": float64(v.Duplicated), "out_of_order": float64(v.OutOfOrder),
 		"phantom": float64(v.Phantom), "unanswered": float64(v.Unanswered), "broken": float64(v.Broken()), "rate": r.Achieved,
-		"ack_p50": r.Ack.P50, "ack_p99": r.Ack.P99, "ack_p999": r.Ack.P999,
-		"p50": r.Receive.P50, "p99": r.Receive.P99, "p999": r.Receive.P999, "max": r.Receive.Max,
-		"disconnects": float64(r.Disconnects), "server_cpu_us": r.ServerCPU,
+		"ack_p50": ack.P50, "ack_p99": ack.P99, "ack_p999": ack.P999,
+		"p50": receive.P50, "p99": receive.P99, "p999": receive.P999, "max": receive.Max,
+		"disconnects": float64(r.Disconnects),
 	}
+}
+
+// orNaN returns q, or NaNs when no message is behind it.
+func orNaN(q swarm.Quantiles) swarm.Quantiles {
+	if q.Count > 0 {
+		return q
+	}
+	nan := math.NaN()
+	return swarm.Quantiles{P50: nan, P90: nan, P99: nan, P999: nan, Max: nan}
 }
 
 // Condition is one --fail-if condition, such as p99>5 or rate<1000.
@@ -135,18 +143,23 @@ func ParseCondition(s string) (Condition, error) {
 	if _, ok := names[c.Name]; !ok {
 		return c, fmt.Errorf("--fail-if %q: unknown name %q; known are %s", s, c.Name, strings.Join(slices.Sorted(maps.Keys(names)), ", "))
 	}
-	if _, err := fmt.Sscanf(strings.TrimSpace(s[i+1:]), "%g", &c.Bound); err != nil {
-		return c, fmt.Errorf("--fail-if %q: %q is not a number", s, s[i+1:])
+	var err error
+	if c.Bound, err = strconv.ParseFloat(strings.TrimSpace(s[i+1:]), 64); err != nil || math.IsNaN(c.Bound) {
+		return c, fmt.Errorf("--fail-if %q: %q is not a number; latencies are in milliseconds, without a unit", s, s[i+1:])
 	}
 	return c, nil
 }
 
-// Holds reports whether the condition holds for r, with its text.
+// Holds reports whether the condition holds for r, with its text. One about a
+// latency that no message was measured for holds: it must not pass for good.
 func (c Condition) Holds(r *Result) (string, bool) {
 	v := r.metrics()[c.Name]
 	op, holds := ">", v > c.Bound
 	if c.Less {
 		op, holds = "<", v < c.Bound
+	}
+	if math.IsNaN(v) {
+		return fmt.Sprintf("%s%s%g: no message was measured", c.Name, op, c.Bound), true
 	}
 	return fmt.Sprintf("%s%s%g: it is %g", c.Name, op, c.Bound, v), holds
 }

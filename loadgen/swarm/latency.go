@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -15,8 +14,6 @@ import (
 type Latency struct {
 	Ack     Histogram // due to ack_sent at the sender
 	Receive Histogram // due to new_message at the other side
-
-	from atomic.Int64 // messages due before this are warm-up
 }
 
 // Range and precision of a histogram: 1 µs to 10 minutes at three digits.
@@ -34,11 +31,12 @@ type Histogram struct {
 	}
 }
 
+// record adds how long ago a message was due, unless that was in the warm-up.
 func (h *Histogram) record(s *Swarm, due time.Duration) {
-	if int64(due) < s.Lat.from.Load() {
+	if due < s.opt.Warmup {
 		return
 	}
-	h.Record(time.Since(s.start) - due)
+	h.Record(s.clock() - due)
 }
 
 // Record adds one value; values outside the range count at its ends.

@@ -76,12 +76,12 @@ func (u *user) handle(f *framer) error {
 		if first {
 			_, due, _ := s.opt.Work.ParseContent(fr.Content)
 			s.Lat.Receive.record(s, due)
-			s.Count.lastReceived.Store(time.Now().UnixNano())
+			s.last.Store(int64(time.Since(s.born)))
 			s.pairs[id.Pair].event()
 		}
 	case wire.OpStatusUpdate:
 		s.Count.Statuses.Add(1)
-		s.Check.Status(u.pair, u.side, fr.Seq, fr.Status, false)
+		s.Check.Status(u.pair, u.side, fr.Seq, fr.Status)
 	case wire.OpSynced:
 		u.cursor, u.hasCursor = fr.Cursor, true
 	case wire.OpGoingAway:

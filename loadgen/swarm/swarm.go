@@ -29,13 +29,15 @@ type Options struct {
 	// URL is the WebSocket address, ws:// or wss://.
 	URL string
 	TLS *tls.Config
-	// Token returns the credentials of a user.
+	// Token returns the credentials of a user. It is asked again after a
+	// net.Error; any other error ends the run.
 	Token func(context.Context, wire.UserID) (string, error)
 	Work  workload.Direct
 	// For is how long messages are sent; Settle is how long the run then waits
 	// for what is still on its way.
 	For, Settle time.Duration
-	// Warmup is how long at the start nothing is measured.
+	// Warmup is for how long at the start messages that are due leave no
+	// latency behind. They count and are checked like all others.
 	Warmup time.Duration
 	// Idle is how many more users connect and only send heartbeats.
 	Idle int
@@ -43,8 +45,8 @@ type Options struct {
 	Connecting int
 	// MaxUnacked bounds the sends of one user without ack_sent.
 	MaxUnacked int
-	// Offline users do not connect until GoOnline is called: side b of every
-	// pair, for backlog measurements.
+	// OfflineB keeps side b of every pair from connecting until GoOnline is
+	// called, for backlog measurements.
 	OfflineB bool
 }
 
@@ -62,34 +64,38 @@ func (o *Options) defaults() {
 
 // Counters are what a run counts while it goes; read them at any time.
 type Counters struct {
-	Online      atomic.Int64
-	Connects    atomic.Uint64
-	Disconnects atomic.Uint64
-	Sent        atomic.Uint64
-	Resent      atomic.Uint64
-	Acked       atomic.Uint64
-	Received    atomic.Uint64
-	Statuses    atomic.Uint64
+	Online      atomic.Int64  // connections that were welcomed and live
+	Connects    atomic.Uint64 // welcomes, those after a cut included
+	Disconnects atomic.Uint64 // connections that ended, or that could not be made
+	Sent        atomic.Uint64 // messages, each once
+	Resent      atomic.Uint64 // repeats of a message that no answer had come to
+	Acked       atomic.Uint64 // messages that got ack_sent, each once
+	Received    atomic.Uint64 // new_message frames, repeats and own ones included
+	Statuses    atomic.Uint64 // status_update frames
 	HeldBack    atomic.Uint64 // due while the user had MaxUnacked sends open
 	Errors      atomic.Uint64 // error frames
-
-	lastReceived atomic.Int64
 }
 
 // Swarm is one run.
 type Swarm struct {
-	opt   Options
-	Count Counters
+	// Check is told what every user saw; call its Finish after Send.
 	Check *check.Checker
+	// Count, Lat and Errs may be read at any time. Errs counts failures by
+	// their text, for the report.
+	Count Counters
 	Lat   Latency
-	// Errs counts failures by their text, for the report.
-	Errs Causes
+	Errs  Causes
 
-	start time.Time
+	opt   Options
 	pairs []pair
 	idle  []*user
-	users sync.WaitGroup
 	goB   chan struct{} // closed: side b may connect
+
+	born  time.Time    // the zero of the two below
+	start atomic.Int64 // when sending began
+	last  atomic.Int64 // when a message was last seen for the first time
+
+	users sync.WaitGroup
 	stop  context.CancelFunc
 }
 
@@ -104,7 +110,7 @@ type pair struct {
 // New prepares a run; nothing is opened before Connect.
 func New(opt Options) *Swarm {
 	opt.defaults()
-	s := &Swarm{opt: opt, pairs: make([]pair, opt.Work.Pairs), goB: make(chan struct{})}
+	s := &Swarm{opt: opt, pairs: make([]pair, opt.Work.Pairs), goB: make(chan struct{}), born: time.Now()}
 	s.Check = check.New(&s.opt.Work)
 	for i := range s.pairs {
 		p := &s.pairs[i]
@@ -123,10 +129,9 @@ func New(opt Options) *Swarm {
 }
 
 // Connect opens every connection and returns when all are live, or ctx ends,
-// or the first user fails for a reason that will not pass. The connections
-// live until Close.
+// or a user fails for a reason that will not pass. The connections live until
+// Close.
 func (s *Swarm) Connect(ctx context.Context) error {
-	s.start = time.Now()
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	gate := make(chan struct{}, s.opt.Connecting)
@@ -158,22 +163,30 @@ func (s *Swarm) everybody() []*user {
 	return append(all, s.idle...)
 }
 
-// GoOnline lets the side that was held offline connect.
+// GoOnline lets the side that Options.OfflineB held back connect. Call it once.
 func (s *Swarm) GoOnline() { close(s.goB) }
 
 // Send runs the workload until Options.For is over or ctx ends, then waits, at
-// most Options.Settle, until everything acknowledged was seen. It returns how
-// long messages were sent.
+// most Options.Settle, until everything was answered and seen. It returns how
+// long messages were sent. What is on its way when ctx ends is waited for too:
+// else it would count as lost.
 func (s *Swarm) Send(ctx context.Context) time.Duration {
-	took := s.SendOnly(ctx)
-	s.Settle(ctx)
+	took := s.send(ctx)
+	s.Settle(context.WithoutCancel(ctx))
 	return took
 }
 
-// SendOnly is Send without the wait; it does wait for the acks.
+// SendOnly is Send for a side that nobody receives on yet: it waits for the
+// answers alone.
 func (s *Swarm) SendOnly(ctx context.Context) time.Duration {
-	s.start = time.Now()
-	s.Lat.from.Store(int64(s.opt.Warmup))
+	took := s.send(ctx)
+	s.await(ctx, func() bool { return s.unacked() == 0 })
+	return took
+}
+
+// send runs the workload and returns how long that took.
+func (s *Swarm) send(ctx context.Context) time.Duration {
+	s.start.Store(int64(time.Since(s.born)))
 	over, stop := context.WithTimeout(ctx, s.opt.For)
 	defer stop()
 	var pairs sync.WaitGroup
@@ -187,15 +200,18 @@ func (s *Swarm) SendOnly(ctx context.Context) time.Duration {
 		})
 	}
 	pairs.Wait()
-	took := time.Since(s.start)
-	s.await(ctx, func() bool { return s.unacked() == 0 })
-	return took
+	return s.clock()
 }
 
-// LastReceived returns when the last first sight of a message was.
-func (s *Swarm) LastReceived() time.Time { return time.Unix(0, s.Count.lastReceived.Load()) }
+// clock returns how long ago sending began. Messages are due on this clock.
+func (s *Swarm) clock() time.Duration { return time.Since(s.born) - time.Duration(s.start.Load()) }
 
-// Settle waits until nothing is on its way, at most Options.Settle.
+// LastReceived returns when a message was last seen for the first time by the
+// side it was sent to; before any was, it returns when the Swarm was made.
+func (s *Swarm) LastReceived() time.Time { return s.born.Add(time.Duration(s.last.Load())) }
+
+// Settle waits until everything was answered and what was acknowledged was
+// seen, at most Options.Settle or until ctx ends.
 func (s *Swarm) Settle(ctx context.Context) {
 	s.await(ctx, func() bool { return s.unacked() == 0 && s.Check.Pending() == 0 })
 }
@@ -248,7 +264,7 @@ func (s *Swarm) openLoop(ctx context.Context, index uint32) {
 		if due >= s.opt.For {
 			return
 		}
-		timer.Reset(time.Until(s.start.Add(due)))
+		timer.Reset(due - s.clock())
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -288,7 +304,7 @@ func (s *Swarm) closedLoop(ctx context.Context, index uint32) {
 	p := &s.pairs[index]
 	for k := uint32(0); ctx.Err() == nil; k++ {
 		id := workload.ID{Pair: index, K: k}
-		p.users[s.opt.Work.Side(id)].send(id, time.Since(s.start))
+		p.users[s.opt.Work.Side(id)].send(id, s.clock())
 		for range 2 { // its ack and its arrival
 			select {
 			case <-p.turn:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"time"
 
@@ -80,7 +81,7 @@ func (u *user) run(ctx context.Context, gate chan struct{}) {
 		}
 		u.s.Count.Disconnects.Add(1)
 		u.s.Errs.add(err)
-		if code := wire.Code(0); errors.As(err, &code) && !code.Retryable() {
+		if !mayPass(err) {
 			select {
 			case u.fatal <- fmt.Errorf("user %s: %w", u.name, err):
 			default:
@@ -96,6 +97,20 @@ func (u *user) run(ctx context.Context, gate chan struct{}) {
 		}
 		wait = min(2*wait, backoffLast)
 	}
+}
+
+// tokenError says that Options.Token gave nothing.
+type tokenError struct{ error }
+
+func (e tokenError) Unwrap() error { return e.error }
+
+// mayPass reports whether it is worth to connect again after err.
+func mayPass(err error) bool {
+	if code := wire.Code(0); errors.As(err, &code) {
+		return code.Retryable()
+	}
+	var network net.Error
+	return !errors.As(err, new(tokenError)) || errors.As(err, &network)
 }
 
 // session is one connection from dial to end.
@@ -134,7 +149,7 @@ func (u *user) dial(ctx context.Context, gate chan struct{}) (*framer, error) {
 	if u.token == "" {
 		t, err := u.s.opt.Token(ctx, u.name)
 		if err != nil {
-			return nil, err
+			return nil, tokenError{err}
 		}
 		u.token = t
 	}
