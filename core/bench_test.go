@@ -60,18 +60,15 @@ type pairs struct {
 
 	opened, left, done atomic.Int64
 	finished           chan struct{}
-	req                map[uint64]int
 }
 
 type pair struct {
-	from, to         []byte
-	chat             wire.ChatID
-	chatAt, toAt     wire.NodeID
-	chatShard, toSh  wire.ShardID
-	fromSh           wire.ShardID
-	sent             int
-	seq              wire.Seq
-	acked, delivered bool
+	from, to        []byte
+	chat            wire.ChatID
+	chatShard, toSh wire.ShardID
+	fromSh          wire.ShardID
+	sent            int
+	seq             wire.Seq
 }
 
 const pairEdge wire.NodeID = 1002

@@ -247,7 +247,7 @@ func (f *Frame) readJSONField(fd *Field, value []byte, b64 bool) bool {
 // decodeBase64 decodes s into new memory. Line ends are refused here, because
 // the library skips them.
 func decodeBase64(s []byte) ([]byte, bool) {
-	if bytes.IndexAny(s, "\r\n") >= 0 {
+	if bytes.ContainsAny(s, "\r\n") {
 		return nil, false
 	}
 	enc := base64.StdEncoding.Strict()
