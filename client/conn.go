@@ -99,10 +99,14 @@ func problem(status int, retryAfter string, body []byte) *Error {
 	var p struct {
 		Code       Code   `json:"code"`
 		Title      string `json:"title"`
+		Detail     string `json:"detail"`
 		RetryAfter int64  `json:"retry_after_ms"`
 	}
 	if json.Unmarshal(body, &p) != nil || p.Code == wire.OK {
 		return nil
+	}
+	if p.Detail != "" {
+		p.Title += "; " + p.Detail
 	}
 	e := &Error{Code: p.Code, Message: p.Title, Retryable: p.Code.Retryable(), RetryAfter: time.Duration(p.RetryAfter) * time.Millisecond}
 	if s, err := strconv.Atoi(retryAfter); err == nil && s > 0 && e.RetryAfter == 0 {

@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/godwit-im/godwit/wire"
@@ -17,13 +18,14 @@ type Error struct {
 	RetryAfter time.Duration // not before this, 0 when unknown
 }
 
-// Error returns "E1203: what is wrong; what to do".
+// Error returns "E1203: what is wrong; what to do". A server's message says
+// both; the table's advice completes one that says only what is wrong.
 func (e *Error) Error() string {
 	if e.Message == "" {
 		return e.Code.Error()
 	}
 	spec := e.Code.SpecOf()
-	if spec == nil {
+	if spec == nil || strings.Contains(e.Message, "; ") {
 		return fmt.Sprintf("E%d: %s", uint16(e.Code), e.Message)
 	}
 	return fmt.Sprintf("E%d: %s; %s", uint16(e.Code), e.Message, spec.Do)
