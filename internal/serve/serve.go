@@ -15,6 +15,7 @@ package serve
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -156,6 +157,11 @@ func (s *server) openEdge(ctx context.Context) error {
 	}
 	if s.auth, err = auth.New(ctx, ac); err != nil {
 		return fault.New(fault.BadKeyFile, "%w", err)
+	}
+	if c.TLSCert != "" {
+		if _, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey); err != nil {
+			return fault.New(fault.BadKeyFile, "--tls-cert %s with --tls-key %s: %w", c.TLSCert, c.TLSKey, err)
+		}
 	}
 	s.edge, err = edge.Open(edge.Config{
 		Node: edgeNode, Listen: c.Listen, CertFile: c.TLSCert, KeyFile: c.TLSKey, Watcher: s.watcher, Auth: s.auth,

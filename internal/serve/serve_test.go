@@ -225,6 +225,17 @@ func TestWhatIsTaken(t *testing.T) {
 	start(t, settings(data)) // the lock ends with its owner
 }
 
+// A file of keys that cannot be read is a wrong setting, not a failing server
+// or data directory.
+func TestKeyFilesThatAreAbsent(t *testing.T) {
+	cfg := settings(t.TempDir())
+	cfg.TLSCert, cfg.TLSKey = "/nowhere/cert.pem", "/nowhere/key.pem"
+	refused(t, cfg, fault.BadKeyFile)
+	cfg = settings(t.TempDir())
+	cfg.AuthPublicKeys = []string{"/nowhere/issuer.pem"}
+	refused(t, cfg, fault.BadKeyFile)
+}
+
 func TestDataDirectories(t *testing.T) {
 	data := t.TempDir()
 	write := func(text string) {
