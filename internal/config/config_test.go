@@ -64,6 +64,9 @@ func TestEverySettingCanBeSaidInEveryWay(t *testing.T) {
 		if st.OneOf != nil {
 			text = st.OneOf[len(st.OneOf)-1]
 		}
+		if st.Key == "allow_origin" {
+			text = "https://a.example,http://b.example:8080/"
+		}
 		if st.Secret {
 			text = strings.Repeat("s", 32)
 		}
@@ -120,6 +123,8 @@ func TestWhatIsRefused(t *testing.T) {
 		"range":               {env: []string{"GODWIT_SHARDS=5000"}, code: fault.BadValue, says: "GODWIT_SHARDS is \"5000\": want at most 1024"},
 		"duration":            {args: []string{"--heartbeat", "1ms"}, code: fault.BadValue, says: "want at least 1s"},
 		"address":             {args: []string{"--listen", "8080"}, code: fault.BadValue, says: "want HOST:PORT"},
+		"origin":              {args: []string{"--allow-origin", "https://a.example/page"}, code: fault.BadValue, says: "want an origin"},
+		"half an origin":      {env: []string{"GODWIT_ALLOW_ORIGIN=*,chat.example"}, code: fault.BadValue, says: "want an origin"},
 		"choice":              {args: []string{"--log-format", "xml"}, code: fault.BadValue, says: "want one of text, json"},
 		"half of tls":         {args: []string{"--tls-cert", "x"}, code: fault.BadValue, says: "set both"},
 		"short secret":        {env: []string{"GODWIT_AUTH_HS256_SECRET=short"}, code: fault.BadValue, says: "at least 32"},

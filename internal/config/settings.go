@@ -92,7 +92,7 @@ func (st *Setting) Env() string {
 
 // Settings is the table. It is immutable.
 var Settings = [...]Setting{
-	{Key: "data", Kind: Path, Doc: "directory that keeps everything", at: func(s *Server) any { return &s.Data }},
+	{Key: "data", Kind: Path, Doc: "directory that keeps everything; without it $XDG_DATA_HOME/godwit or ~/.local/share/godwit", at: func(s *Server) any { return &s.Data }},
 	{Key: "listen", Kind: Address, Default: "127.0.0.1:8080", Doc: "public address: page, REST and WebSocket", at: func(s *Server) any { return &s.Listen }},
 	{Key: "admin", EnvName: "GODWIT_ADMIN_LISTEN", Kind: Address, Default: "127.0.0.1:8081", Doc: "address for operators: health, metrics, pprof", at: func(s *Server) any { return &s.Admin }},
 	{Key: "shards", Kind: Int, Default: "0", Min: 0, Max: 1024, Doc: "number of shards, 1 to 1024; 0: one for every two processors, 16 at most; counts at the first start only", at: func(s *Server) any { return &s.Shards }},
@@ -146,9 +146,13 @@ func (st *Setting) set(s *Server, text string) error {
 		return st.form(text)
 	case *[]string:
 		for _, part := range strings.Split(text, ",") {
-			if part = strings.TrimSpace(part); part != "" {
-				*p = append(*p, part)
+			if part = strings.TrimSpace(part); part == "" {
+				continue
 			}
+			if err := st.form(part); err != nil {
+				return err
+			}
+			*p = append(*p, part)
 		}
 		return nil
 	case *bool:
@@ -199,6 +203,11 @@ func (st *Setting) form(text string) error {
 	case st.Kind == URL && text != "":
 		if u, err := url.Parse(text); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return errors.New("want an address that starts with https://")
+		}
+	case st.Key == "allow_origin" && text != "*":
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme == "" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+			return errors.New("want an origin such as https://chat.example, or *")
 		}
 	case st.Key == "data" && text == "":
 		return errors.New("want a directory")
