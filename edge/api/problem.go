@@ -85,7 +85,11 @@ func problemOf(err error) error {
 	default:
 		code = wire.CodeInternal
 	}
-	p := NewProblem(code, "")
+	detail := ""
+	if code == wire.CodeUnauthenticated {
+		detail = "send the header Authorization: Bearer with a token"
+	}
+	p := NewProblem(code, detail)
 	if !p.Retryable {
 		return p
 	}
@@ -106,12 +110,21 @@ func toProblem(ctx huma.Context, _ string, v any) (any, error) {
 	case e.Status >= http.StatusInternalServerError:
 		code = wire.CodeInternal
 	}
-	p := NewProblem(code, e.Detail)
+	p := NewProblem(code, detailOf(e))
 	p.Errors = e.Errors
 	if c, ok := ctx.(*problemContext); ok {
 		c.status = p.Status
 	}
 	return p, nil
+}
+
+// detailOf says what is wrong: the first of the errors with its place, because
+// huma's own detail only counts on them.
+func detailOf(e *huma.ErrorModel) string {
+	if len(e.Errors) == 0 || e.Errors[0].Location == "" {
+		return e.Detail
+	}
+	return e.Errors[0].Location + ": " + e.Errors[0].Message
 }
 
 // problemContext lets toProblem overrule the status that huma chose, which
