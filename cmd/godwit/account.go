@@ -43,11 +43,13 @@ func (a *account) resolve(cmd *cobra.Command) error {
 	a.server = first(a.server, os.Getenv("GODWIT_SERVER"), defaultServer)
 	a.token = first(a.token, os.Getenv("GODWIT_TOKEN"))
 	a.as = first(a.as, os.Getenv("GODWIT_USER"))
-	switch {
-	case !strings.Contains(a.server, "://"):
+	if !strings.Contains(a.server, "://") {
 		a.server = "http://" + a.server
-	case a.token == "" && a.as == "":
-		return usage(cmd, "who should it be?").Advise("pass --as NAME, or --token")
+	}
+	switch scheme, _, _ := strings.Cut(a.server, "://"); scheme {
+	case "http", "https", "ws", "wss":
+	default:
+		return usage(cmd, "--server %q must start with http:// or https://", a.server)
 	}
 	if a.token == "" && a.as == "" {
 		return usage(cmd, "who should it be?").Advise("pass --as NAME, or --token")

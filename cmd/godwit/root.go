@@ -41,6 +41,8 @@ func newRoot() *cobra.Command {
 		return usage(cmd, "%w", err)
 	})
 	root.AddCommand(commands()...)
+	root.Version = versionText()
+	root.SetVersionTemplate("godwit {{.Version}}\n")
 	return root
 }
 
