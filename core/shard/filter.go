@@ -21,6 +21,7 @@ type filter struct {
 	state  state
 	next   dedupeID // where the scan of the table goes on
 	added  int      // keys in it, repeats and forgotten ones included
+	gone   int      // of those, rows that were forgotten since
 }
 
 type block [8]uint64
@@ -43,6 +44,14 @@ const (
 	// filterStep is how many rows are read with each entry: some 0.3 ms.
 	filterStep = 1024
 )
+
+// filterBits returns the size of a filter for that many rows, which may double
+// before it is full. The largest must do for up to three quarters of what it
+// holds; false when there are more.
+func filterBits(rows int) (log2 int, ok bool) {
+	log2 = max(filterMinBits, bits.Len(uint(2*rows/keysPerBlock)))
+	return min(log2, filterMaxBits), rows <= keysPerBlock<<filterMaxBits/4*3
+}
 
 func newFilter() filter { return sizedFilter(filterMinBits) }
 
@@ -84,7 +93,7 @@ func (f *filter) absent(id *dedupeID) bool {
 }
 
 // buildFilter brings the filter a step further: it reads the next rows of the
-// table, or begins a larger one when it is full.
+// table, or begins another when it is full.
 func (m *Machine) buildFilter() error {
 	f := &m.seen
 	if f.state == tooLarge {
@@ -113,11 +122,12 @@ func (m *Machine) buildFilter() error {
 	return err
 }
 
-// growFilter begins a filter for twice what is in the one that is full. The
-// scan finds what is committed; what is not is in the overlay.
+// growFilter begins a filter with room for twice the rows that the table has
+// now that the one there is is full. The scan finds what is committed; what is
+// not is in the overlay.
 func (m *Machine) growFilter() {
-	log2 := max(filterMinBits, bits.Len(uint(2*m.seen.added/keysPerBlock)))
-	if log2 > filterMaxBits {
+	log2, ok := filterBits(max(m.seen.added-m.seen.gone, 0))
+	if !ok {
 		m.seen = filter{state: tooLarge}
 		return
 	}

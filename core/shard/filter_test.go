@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"encoding/binary"
 	"fmt"
 	"testing"
 
@@ -77,6 +78,48 @@ func TestFilterSparesReadsAndForgetsNothing(t *testing.T) {
 	for n := 0; n < after; n += 37 {
 		if w.send(v, n) {
 			t.Fatalf("retry of %d counts as new", n)
+		}
+	}
+}
+
+// A shard that forgets as much as it takes keeps its filter, however long it
+// runs.
+func TestFilterOfAShardThatForgets(t *testing.T) {
+	if log2, ok := filterBits(keysPerBlock << (filterMaxBits - 1)); !ok || log2 != filterMaxBits {
+		t.Errorf("half full at most: %d bits, %v", log2, ok)
+	}
+	if _, ok := filterBits(keysPerBlock << filterMaxBits); ok {
+		t.Error("a table that fills the largest filter gets another, and another with each entry")
+	}
+	w := newWorld(t)
+	m := w.machine
+	m.v, m.w = w.store, &w.batch
+	id := func(n int) (id dedupeID) {
+		binary.BigEndian.PutUint64(id[:], uint64(n))
+		return id
+	}
+	const live, turnover = 1000, 200_000
+	for n := range turnover {
+		k := id(n)
+		m.setDedupe(&k, seqs{first: 1})
+		if n >= live {
+			old := id(n - live)
+			m.setDedupe(&old, seqs{})
+		}
+		if n%100 == 0 {
+			if err := m.buildFilter(); err != nil {
+				t.Fatal(err)
+			}
+			w.commit()
+			m.v, m.w = w.store, &w.batch
+		}
+	}
+	if n := len(m.seen.blocks); n != 1<<filterMinBits || m.seen.state == tooLarge {
+		t.Errorf("%d rows have a filter of %d blocks in state %d after %d came and went", live, n, m.seen.state, turnover)
+	}
+	for n := turnover - live; n < turnover; n++ {
+		if k := id(n); m.seen.absent(&k) {
+			t.Fatalf("row %d is there and the filter denies it", n)
 		}
 	}
 }

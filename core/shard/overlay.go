@@ -87,12 +87,13 @@ func (m *Machine) dedupeRow(id *dedupeID) (s seqs, err error) {
 // setDedupe writes the seqs kept under id.
 func (m *Machine) setDedupe(id *dedupeID, s seqs) {
 	m.recent.dedupe[*id] = s
-	m.seen.add(id)
 	m.key = id.appendKey(m.key[:0])
 	if s.first == 0 {
+		m.seen.gone++
 		m.w.Delete(m.key)
 		return
 	}
+	m.seen.add(id)
 	m.val = appendUint(m.val[:0], s.first)
 	for _, q := range s.more {
 		m.val = appendUint(m.val, q)
