@@ -7,7 +7,7 @@ package edge
 // A status update does not even lead to a write of its own. It waits, at most
 // a fine tick, for something else to the same socket to ride along with: an
 // acknowledgement was coalesced for as long on its way in, and nobody watches a
-// tick that closely.
+// tick that closely. At most dirtyMax may wait; more leave at once.
 
 // output is what waits for one socket.
 type output struct {
@@ -59,6 +59,9 @@ func (l *loop) frameBuffer(c *conn) *[]byte {
 		return l.buffer(c)
 	}
 	if c.late == 0 {
+		if len(l.late) >= dirtyMax {
+			return l.buffer(c)
+		}
 		if len(l.late) == 0 && !l.wantsFine.Load() {
 			l.wantsFine.Store(true)
 			l.srv.clock.kick()
@@ -77,6 +80,9 @@ func (l *loop) flushLate() {
 		o := &l.late[i]
 		if c := l.table.get(o.h); c != nil && c.late == int32(i+1) {
 			l.buffer(c)
+			if len(l.dirty) >= dirtyMax {
+				l.flushSockets()
+			}
 		}
 		o.buf = o.buf[:0] // also what was for a socket that is gone
 	}

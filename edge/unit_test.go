@@ -145,3 +145,26 @@ func TestFrameOp(t *testing.T) {
 		}
 	}
 }
+
+// However many status updates come within a tick, few wait; the rest leave
+// with the turn.
+func TestLateOutputIsBounded(t *testing.T) {
+	l := &loop{}
+	l.lately = true
+	l.wantsFine.Store(true) // the clock runs already
+	first := l.table.add()
+	for c := first; len(l.dirty) == 0; c = l.table.add() {
+		if b := l.frameBuffer(c); len(l.late) > dirtyMax {
+			t.Fatalf("%d sockets are late", len(l.late))
+		} else {
+			*b = append(*b, 'x')
+		}
+	}
+	if len(l.late) != dirtyMax {
+		t.Errorf("%d sockets are late, want %d before one leaves at once", len(l.late), dirtyMax)
+	}
+	*l.frameBuffer(first) = append(*l.frameBuffer(first), 'y')
+	if got := string(l.late[0].buf); got != "xy" {
+		t.Errorf("what was late already waits with %q", got)
+	}
+}
