@@ -7,7 +7,8 @@ import (
 )
 
 // act acts on what an entry led to. It runs on the apply goroutine of the
-// leader, after the entry was committed to the store.
+// leader, after the entry was applied; the store may not have it yet, see
+// settle.
 func (r *replica) act(effects []shard.Effect, t *turn) {
 	for i := range effects {
 		switch e := &effects[i]; e.Kind {
@@ -135,16 +136,24 @@ func (r *replica) look() {
 	}
 }
 
-// lookNow looks through the outbox.
+// lookNow looks through the outbox. What a look saw counts only for the
+// leadership that it began under.
 func (r *replica) lookNow() {
+	r.mu.Lock()
+	led := r.mu.led
+	r.mu.Unlock()
 	err := r.node.readIndex(r)
 	if err == nil {
 		err = r.machine.settle()
 	}
 	if err == nil {
-		err = r.takeUp()
+		err = r.takeUp(led)
 	}
 	r.mu.Lock()
+	if r.mu.led != led {
+		r.mu.Unlock()
+		return
+	}
 	r.mu.looking = false
 	if err != nil {
 		r.mu.fan.LookFailed()
@@ -162,9 +171,11 @@ func (r *replica) lookNow() {
 // takeUp takes up the conversations that owe bumps: one bump for the newest
 // entry, without a frame, because the older ones are only marks by now. Live
 // sessions are told to sync.
-func (r *replica) takeUp() error {
+func (r *replica) takeUp(led uint64) error {
 	r.mu.Lock()
-	r.mu.fan.Look()
+	if r.mu.led == led {
+		r.mu.fan.Look()
+	}
 	r.mu.Unlock()
 	v := r.node.store.NewView(r.id)
 	members := memberReader{node: r.node, settle: r.machine.settle, view: r.node.store.NewView(r.id)}
@@ -179,7 +190,7 @@ func (r *replica) takeUp() error {
 		bump := peer.Item{Op: peer.OpBump, Chat: o.Chat, Seq: o.Last, At: o.At, User: o.From, Peer: o.Peer}
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if !r.leads.Load() {
+		if !r.leads.Load() || r.mu.led != led {
 			return false
 		}
 		if r.mu.fan.Resume(o.Chat, o.Last) {

@@ -138,8 +138,8 @@ func (m *machine) commit() error {
 	return nil
 }
 
-// Lookup implements sm.IOnDiskStateMachine. Reads go to the store directly,
-// after a read index.
+// Lookup implements sm.IOnDiskStateMachine. Nobody calls it: readers go to the
+// store directly, after settle.
 func (m *machine) Lookup(any) (any, error) { return nil, errors.ErrUnsupported }
 
 // Sync implements sm.IOnDiskStateMachine. dragonboat asks before it removes a

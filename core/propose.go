@@ -118,14 +118,17 @@ func (r *replica) take() *entry {
 	return e
 }
 
-// addDone puts into the entry what the outbox no longer needs to keep. r.mu is
-// held.
+// addDone puts into the entry what the outbox no longer needs to keep, as far
+// as there is room: what is taken and then refused would stay in the outbox.
+// r.mu is held.
 func (r *replica) addDone() {
-	if !r.mu.fan.HasDone() || r.failed.Load() {
+	e := r.mu.filling
+	room := min(doneLimit, entryItems-len(e.asked))
+	if !r.mu.fan.HasDone() || room <= 0 || len(e.buf) > entryBytes || r.failed.Load() || r.node.full.Load() {
 		return
 	}
 	t := r.node.turn()
-	r.mu.fan.TakeDone(doneLimit, func(id wire.ChatID, seq wire.Seq) {
+	r.mu.fan.TakeDone(room, func(id wire.ChatID, seq wire.Seq) {
 		r.enqueue(0, &peer.Item{Op: peer.OpFanoutDone, Shard: r.id, Chat: id, Seq: seq}, nil, t)
 	})
 	t.kicks = t.kicks[:0]

@@ -51,9 +51,10 @@ type replica struct {
 
 		live    *live.Table
 		fan     *fanout.Table
-		sending bool // somebody is in sendLanes
-		looked  bool // this leadership has looked through the outbox once
-		looking bool // a look is under way
+		sending bool   // somebody is in sendLanes
+		led     uint64 // leaderships begun
+		looked  bool   // this leadership has looked through the outbox once
+		looking bool   // a look is under way
 		lookAt  int64
 
 		opens   []open // that wait for a read index
@@ -165,6 +166,7 @@ func (r *replica) begin() {
 	r.mu.Lock()
 	r.mu.live.Clear()
 	r.mu.fan.Clear(rand.Uint32())
+	r.mu.led++
 	r.mu.looked, r.mu.looking, r.mu.lookAt = false, false, 0
 	r.mu.expireAt = r.node.millis() + expireEvery.Milliseconds()
 	r.leads.Store(true)
