@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -56,8 +57,8 @@ func newLoadCmd() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return runLoad(cmd, &f) },
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.server, "server", "http://127.0.0.1:8080", "the server's address")
-	fl.StringVar(&f.secret, "secret", "", "HS256 secret to make tokens with (default: the server's development sign-in)")
+	fl.StringVar(&f.server, "server", "", "public address of the server (GODWIT_SERVER; default "+defaultServer+")")
+	fl.StringVar(&f.secret, "secret", "", "HS256 secret to make tokens with (GODWIT_AUTH_HS256_SECRET; default: the server's development sign-in)")
 	fl.IntVar(&f.pairs, "pairs", 100, "pairs of users")
 	fl.Float64Var(&f.rate, "rate", 1000, "messages a second over all pairs, sent when they are due whatever happens; 0: closed loop")
 	fl.IntVar(&f.size, "size", 100, "bytes of content")
@@ -109,6 +110,11 @@ func enoughFiles(connections int) error {
 }
 
 func runLoad(cmd *cobra.Command, f *loadFlags) error {
+	f.server = first(f.server, os.Getenv("GODWIT_SERVER"), defaultServer)
+	if !strings.Contains(f.server, "://") {
+		f.server = "http://" + f.server
+	}
+	f.secret = first(f.secret, os.Getenv("GODWIT_AUTH_HS256_SECRET"))
 	conds, err := f.check(cmd)
 	if err != nil {
 		return err
@@ -178,13 +184,13 @@ func judge(res *report.Result, conds []report.Condition) error {
 func (f *loadFlags) options() (swarm.Options, error) {
 	u, err := url.Parse(f.server)
 	if err != nil || u.Host == "" {
-		return swarm.Options{}, fault.New(fault.BadAddress, "--server %q", f.server)
+		return swarm.Options{}, badServer(f.server)
 	}
 	ws := *u
 	ws.Scheme = map[string]string{"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}[u.Scheme]
 	ws.Path = "/ws"
 	if ws.Scheme == "" {
-		return swarm.Options{}, fault.New(fault.BadAddress, "--server %q", f.server)
+		return swarm.Options{}, badServer(f.server)
 	}
 	token := devTokens(f.server)
 	if f.secret != "" {
@@ -198,13 +204,17 @@ func (f *loadFlags) options() (swarm.Options, error) {
 	}, nil
 }
 
+func badServer(server string) error {
+	return fault.New(fault.Usage, "--server %q must start with http:// or https://", server).Advise("see `godwit load --help`")
+}
+
 // reachable tells a server that is not there from one that refuses.
 func reachable(ctx context.Context, server string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(server, "/")+"/v1/server", nil)
 	if err != nil {
-		return fault.New(fault.BadAddress, "--server %q", server)
+		return badServer(server)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -232,7 +242,7 @@ func devTokens(server string) func(context.Context, wire.UserID) (string, error)
 		defer resp.Body.Close()
 		var out struct{ Token string }
 		if resp.StatusCode != http.StatusOK {
-			return "", fault.New(fault.NoDevSignIn, "%s answered %s", server, resp.Status).Advise("give --secret")
+			return "", fault.New(fault.NoDevSignIn, "%s answered %s", server, resp.Status).Advise("set GODWIT_AUTH_HS256_SECRET, or --secret, to the server's")
 		}
 		err = json.NewDecoder(io.LimitReader(resp.Body, 1<<16)).Decode(&out)
 		return out.Token, err
