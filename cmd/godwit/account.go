@@ -122,7 +122,9 @@ func (a *account) explain(err error) error {
 	var ce *client.ConnectError
 	var unknown x509.UnknownAuthorityError
 	switch {
-	case err == nil || errors.As(err, &f) || errors.As(err, &se):
+	case errors.As(err, &f):
+		return f
+	case err == nil || errors.As(err, &se):
 		return err
 	case errors.Is(err, client.ErrNotGodwit):
 		return fault.New(fault.NotGodwit, "%s", a.server)

@@ -310,7 +310,7 @@ func (s *screen) scrollBy(n int) tea.Cmd {
 func (s *screen) enter() tea.Cmd {
 	text := strings.TrimSpace(s.input.Value())
 	s.notice = ""
-	if name, ok := strings.CutPrefix(text, "/with "); ok {
+	if name, ok := strings.CutPrefix(text+" ", "/with "); ok {
 		return s.openWith(strings.TrimSpace(name))
 	}
 	r := s.book.rooms[s.book.open]
@@ -319,6 +319,9 @@ func (s *screen) enter() tea.Cmd {
 		return nil
 	case text == "/quit":
 		return tea.Quit
+	case text == "/help":
+		s.notice = "/with USER opens a conversation, /quit ends; every other line is sent"
+		return nil
 	case r == nil:
 		s.notice = "no conversation is open: type /with USER"
 		return nil

@@ -189,6 +189,13 @@ func TestScreenOpensAndSwitches(t *testing.T) {
 	if !strings.Contains(drawn(s), "name another user") {
 		t.Error("a chat with oneself is not refused")
 	}
+	for _, line := range []string{"/with", "/help"} {
+		s.input.SetValue(line)
+		s.Update(tea.KeyPressMsg{Code: tea.KeyEnter})
+		if s.notice == "" || len(s.outbox) != 0 {
+			t.Errorf("%s is sent as a message", line)
+		}
+	}
 }
 
 func TestPlainChat(t *testing.T) {
