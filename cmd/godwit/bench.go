@@ -29,6 +29,9 @@ func newBenchCmd() *cobra.Command {
 			defer os.RemoveAll(opt.Dir)
 			opt.Version, opt.Progress = versionText(), cmd.ErrOrStderr()
 			rep, err := bench.Run(cmd.Context(), opt)
+			if errors.Is(err, bench.ErrNoRow) {
+				return usage(cmd, "--only: %w", err)
+			}
 			if err != nil {
 				return err
 			}

@@ -11,6 +11,7 @@ package bench
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -75,6 +76,9 @@ var rows = [...]row{
 	{"P12", "backlog of 1,000 messages after connect", "<= 100 ms (then 50)", backlog},
 }
 
+// ErrNoRow says that Options.Only names no row.
+var ErrNoRow = errors.New("there is no row")
+
 // Run measures every row in turn; a row that fails says so and the rest go on.
 // It ends early only with ctx, or at once when Options.Only names no row.
 func Run(ctx context.Context, opt Options) (*Report, error) {
@@ -83,7 +87,7 @@ func Run(ctx context.Context, opt Options) (*Report, error) {
 	}
 	known := func(r row) bool { return r.id == opt.Only }
 	if opt.Only != "" && !slices.ContainsFunc(rows[:], known) {
-		return nil, fmt.Errorf("there is no row %q; the rows are %s", opt.Only, rowIDs())
+		return nil, fmt.Errorf("%w %q: the rows are %s", ErrNoRow, opt.Only, rowIDs())
 	}
 	rep := &Report{When: time.Now().UTC().Truncate(time.Second), Version: opt.Version, Go: runtime.Version(), Cores: runtime.NumCPU(), Kernel: kernel()}
 	for _, r := range rows {
