@@ -1,14 +1,21 @@
 // Package admin serves what operators and their tools ask a process: health,
 // readiness, metrics, profiles and compaction. It belongs on an address of its own that
 // the public cannot reach; it asks for no credentials.
+//
+// A page in an operator's browser can reach such an address too. So a browser's
+// request that comes from a page elsewhere gets neither profiles nor a
+// compaction, and a loopback address answers to loopback names only, whatever
+// name a page had resolve to it.
 package admin
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -74,7 +81,39 @@ func Handler(cfg Config) http.Handler {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return mux
+	return guard(mux)
+}
+
+// guard keeps pages of other sites out. What is not a browser passes: it sends
+// none of these headers and the name that it was given.
+func guard(h http.Handler) http.Handler {
+	foreign := http.NewCrossOriginProtection()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		site := r.Header.Get("Sec-Fetch-Site")
+		local, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+		switch {
+		case local != nil && local.IP.IsLoopback() && !loopback(r.Host):
+			plain(w, http.StatusMisdirectedRequest, "this is a loopback address: ask for it as 127.0.0.1 or localhost\n")
+		case foreign.Check(r) != nil,
+			strings.HasPrefix(r.URL.Path, "/debug/") && site != "" && site != "none" && site != "same-origin":
+			plain(w, http.StatusForbidden, "a page of another site may not ask for this\n")
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
+// loopback reports whether the host of a request, with or without a port,
+// means this machine.
+func loopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && a.Unmap().IsLoopback()
 }
 
 // compact answers when do is done. A client that goes away ends it.
