@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,7 +46,25 @@ func (s *Server) handler() http.Handler {
 	}
 	api.Register(mux, cfg)
 	mux.Handle("/", page(s.cfg.Page))
+	if s.cfg.DevSecret != nil && !s.cfg.InsecureDevAuth {
+		return s.loopbackOnly(mux)
+	}
 	return mux
+}
+
+// loopbackOnly refuses requests that name another host. Development sign-in
+// listens on loopback, but a page elsewhere reaches that too when its own name
+// resolves to it, and is then of the same origin as we are.
+func (s *Server) loopbackOnly(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := url.URL{Host: r.Host}
+		if !loopbackHost(host.Hostname()) {
+			s.refuse(w, api.NewProblem(wire.CodeOriginRefused,
+				"with development sign-in, ask for 127.0.0.1 or localhost; for other names configure a key for tokens, or pass --insecure-dev-auth"))
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 func (s *Server) devToken(user wire.UserID, device wire.DeviceID) (string, time.Time, error) {

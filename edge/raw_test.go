@@ -23,7 +23,7 @@ type rawClient struct {
 	r  *bufio.Reader
 }
 
-const upgradeText = "GET /ws HTTP/1.1\r\nHost: edge\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+const upgradeText = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
 
 // rawDial connects and upgrades; extra is put right behind the request.

@@ -100,3 +100,35 @@ func TestPage(t *testing.T) {
 		t.Errorf("%q with %v", b, resp.Header)
 	}
 }
+
+// A page elsewhere has its own name resolve to 127.0.0.1: then it is of the same
+// origin as the server, and would get a token for any name.
+func TestDevSignInKeepsToLoopbackNames(t *testing.T) {
+	ask := func(f *fleet, host string) int {
+		t.Helper()
+		req, err := http.NewRequest("POST", f.url("http", "/v1/dev/token"), strings.NewReader(`{"user":"alice"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		resp, err := f.root.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	f := start(t, nil)
+	for host, status := range map[string]int{
+		"localhost:8080": 200, "127.0.0.1": 200, "[::1]:8080": 200,
+		"evil.example:8080": 403, "localhost.evil.example": 403, "127.0.0.1.evil.example": 403,
+	} {
+		if got := ask(f, host); got != status {
+			t.Errorf("Host %s: %d, want %d", host, got, status)
+		}
+	}
+	f = start(t, func(c *Config) { c.InsecureDevAuth = true })
+	if got := ask(f, "chat.example"); got != 200 {
+		t.Errorf("a name that the operator allowed: %d", got)
+	}
+}
