@@ -213,6 +213,7 @@ func TestProblems(t *testing.T) {
 		{"not a number", "GET", path + "?after=x", "", "eve", nil, 400, wire.CodeBadRequest},
 		{"beyond 2^53", "GET", path + "?after=9007199254740992", "", "eve", nil, 400, wire.CodeBadRequest},
 		{"group without name", "POST", "/v1/groups", `{"name":"","member_ids":[]}`, "eve", nil, 400, wire.CodeBadRequest},
+		{"group with a bell", "POST", "/v1/groups", `{"name":"a\u0007b","member_ids":[]}`, "eve", nil, 400, wire.CodeBadRequest},
 		{"group too large", "POST", "/v1/groups", many, "eve", nil, 400, wire.CodeBadRequest},
 		{"bad member", "POST", "/v1/groups", `{"name":"x","member_ids":[""]}`, "eve", nil, 400, wire.CodeBadRequest},
 		{"not JSON", "POST", "/v1/groups", "{", "eve", nil, 400, wire.CodeBadRequest},

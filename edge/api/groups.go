@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"strings"
+	"unicode"
 
 	"github.com/godwit-im/godwit/wire"
 	"github.com/godwit-im/godwit/wire/peer"
@@ -28,8 +30,8 @@ type groupOutput struct {
 
 func (a *api) createGroup(ctx context.Context, in *groupInput) (*groupOutput, error) {
 	user, name := userOf(ctx), in.Body.Name
-	if name == "" || len(name) > wire.MaxName {
-		return nil, NewProblem(wire.CodeBadRequest, "name has 1 to 128 bytes")
+	if name == "" || len(name) > wire.MaxName || strings.ContainsFunc(name, unicode.IsControl) {
+		return nil, NewProblem(wire.CodeBadRequest, "name has 1 to 128 bytes without control characters")
 	}
 	members := []string{string(user)}
 	seen := map[string]bool{string(user): true}
