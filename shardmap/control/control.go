@@ -163,12 +163,16 @@ func Open(cfg Config) (c *Control, err error) {
 // start opens the stores and starts raft.
 func (c *Control) start(cfg Config, undo *closers) error {
 	logger := newHclog(cfg.Log)
+	path := filepath.Join(cfg.Dir, "raft.db")
+	if err := intact(path); err != nil {
+		return err
+	}
 	store, err := raftboltdb.New(raftboltdb.Options{
-		Path:        filepath.Join(cfg.Dir, "raft.db"),
+		Path:        path,
 		BoltOptions: &bbolt.Options{Timeout: lockWait},
 	})
 	if err != nil {
-		return fmt.Errorf("control: open %s: %w", filepath.Join(cfg.Dir, "raft.db"), err)
+		return fmt.Errorf("control: open %s: %w", path, err)
 	}
 	undo.add(store.Close)
 	snaps, err := raft.NewFileSnapshotStoreWithLogger(cfg.Dir, snapshotsKept, logger)
