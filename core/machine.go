@@ -85,16 +85,23 @@ func (m *machine) Update(entries []sm.Entry) ([]sm.Entry, error) {
 	return entries, nil
 }
 
-// apply applies the entries.
-func (m *machine) apply(entries []sm.Entry) error {
+// apply applies the entries. After an error the batch holds a part of one, and
+// the machine remembers it: both are forgotten, so that whoever settles later
+// commits no such thing. The log has what was not committed.
+func (m *machine) apply(entries []sm.Entry) (err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	defer func() {
+		if err != nil {
+			m.forget()
+		}
+	}()
 	for i := range entries {
 		cmd := entries[i].Cmd
 		if len(cmd) < commandHead {
 			return fmt.Errorf("%w: %d bytes", shard.ErrEntry, len(cmd))
 		}
-		if err := m.shard.Apply(m.view, m.batch, cmd[commandHead:], &m.outs[i]); err != nil {
+		if err = m.shard.Apply(m.view, m.batch, cmd[commandHead:], &m.outs[i]); err != nil {
 			return err
 		}
 	}
@@ -136,6 +143,13 @@ func (m *machine) commit() error {
 	m.shard.Committed()
 	m.dirty, m.settled = false, time.Now()
 	return nil
+}
+
+// forget drops what was applied and not committed. m.mu is held.
+func (m *machine) forget() {
+	m.batch.Reset()
+	m.shard.Reset()
+	m.dirty = false
 }
 
 // Lookup implements sm.IOnDiskStateMachine. Nobody calls it: readers go to the
@@ -186,9 +200,7 @@ func (m *machine) SaveSnapshot(at any, w io.Writer, stop <-chan struct{}) error 
 func (m *machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.batch.Reset()
-	m.shard.Reset()
-	m.dirty = false
+	m.forget()
 	_, err := m.r.node.store.Recover(m.r.id, r, stop)
 	if errors.Is(err, store.ErrStopped) {
 		return sm.ErrSnapshotStopped
