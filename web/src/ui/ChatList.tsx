@@ -3,7 +3,7 @@ import type { Chat } from "../db/db";
 import { cursorsOf, listChats, outgoingOf, reachOf, titleOf } from "../db/queries";
 import type { Engine } from "../sync/engine";
 import { Avatar } from "./Avatar";
-import { kindName, listTime } from "./format";
+import { eventText, kindName, listTime } from "./format";
 import { useLive, useLiveKept, useNow, useValue } from "./hooks";
 import { SearchIcon } from "./icons";
 import { hrefOf, type Route } from "./route";
@@ -109,7 +109,7 @@ function PreviewLine({ engine, chat }: { engine: Engine; chat: Chat }) {
   return (
     <>
       {own && <Ticks state={tickOf(p.seq, reach)} />} {chat.kind === "group" && !own && `${p.sender}: `}
-      {p.text || kindName(p.kind)}
+      {eventText(p.kind, p.text) || p.text || kindName(p.kind)}
     </>
   );
 }

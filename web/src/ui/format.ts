@@ -64,6 +64,12 @@ export function kindName(kind: string | undefined): string {
   return names[kind ?? ""] ?? "Message in a form this page cannot show";
 }
 
+/** What an entry says that the server itself wrote, "" for a message of somebody. */
+export function eventText(kind: string | undefined, text: string): string {
+  if (kind === "group.created") return `Created the group “${text}”`;
+  return kind?.startsWith("group.") ? "Changed the group" : "";
+}
+
 /** Errors of the server come without a capital and a full stop. */
 export function sentence(s: string): string {
   return s.charAt(0).toLocaleUpperCase() + s.slice(1) + (/[.!?]$/.test(s) ? "" : ".");
