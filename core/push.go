@@ -18,7 +18,7 @@ func (r *replica) bump(from wire.NodeID, it *peer.Item, t *turn) {
 			r.node.c.pushed.Add(uint64(n))
 		}
 		if resync {
-			r.collectResync(it, t)
+			r.collect(t.list, t)
 			n := t.sendLists(&peer.Item{Op: peer.OpResync})
 			r.node.c.resyncJump.Add(uint64(n))
 		}
@@ -64,13 +64,14 @@ func (r *replica) collectBump(it *peer.Item, t *turn) (resync bool) {
 	return len(t.list) > 0
 }
 
-// collectResync collects the sessions of the users in t.list.
-func (r *replica) collectResync(it *peer.Item, t *turn) {
-	var user []byte
-	for list, ok := t.list, true; ; {
-		if user, list, ok = peer.NextBytes(list); !ok {
+// collect collects all sessions of the users in a list. r.mu is held.
+func (r *replica) collect(users []byte, t *turn) {
+	for {
+		user, rest, ok := peer.NextBytes(users)
+		if !ok {
 			return
 		}
+		users = rest
 		for p, ok := r.mu.live.First(user); ok; p, ok = r.mu.live.Next(p) {
 			s := r.mu.live.At(p)
 			t.addSession(s.Edge, s.ID)
@@ -105,16 +106,7 @@ func (r *replica) pushAll(it *peer.Item, t *turn) {
 	if len(it.Body) == 0 {
 		return
 	}
-	var user []byte
-	for list, ok := it.List, true; ; {
-		if user, list, ok = peer.NextBytes(list); !ok {
-			break
-		}
-		for p, ok := r.mu.live.First(user); ok; p, ok = r.mu.live.Next(p) {
-			s := r.mu.live.At(p)
-			t.addSession(s.Edge, s.ID)
-		}
-	}
+	r.collect(it.List, t)
 	n := t.sendLists(&peer.Item{Op: peer.OpDeliver, Chat: it.Chat, Body: it.Body})
 	r.node.c.pushed.Add(uint64(n))
 }

@@ -147,16 +147,6 @@ func (c *Core) Sessions(name string) int {
 	return 0
 }
 
-// Cursor returns what a user has received and read of a conversation.
-func (c *Core) Cursor(id wire.ChatID, name string) (delivered, read wire.Seq) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if ch := c.mu.chats[id]; ch != nil && ch.members[name] != nil {
-		return ch.members[name].delivered, ch.members[name].read
-	}
-	return 0, 0
-}
-
 // Push sends an item, such as an OpDeliver with any body, to an edge.
 func (c *Core) Push(edge wire.NodeID, it *peer.Item) bool {
 	c.mu.Lock()
