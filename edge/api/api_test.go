@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,14 +16,17 @@ import (
 )
 
 // core is a Caller that answers with whatever a test wants and remembers what
-// it was asked.
+// it was asked. Previews ask several at a time.
 type core struct {
+	mu     sync.Mutex // one question at a time
 	asked  []peer.Item
 	slots  []wire.Slot
 	answer func(it *peer.Item) (peer.Item, error)
 }
 
 func (c *core) Call(_ context.Context, slot wire.Slot, it *peer.Item) (peer.Item, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.asked, c.slots = append(c.asked, *it), append(c.slots, slot)
 	return c.answer(it)
 }
