@@ -7,7 +7,7 @@ set -u
 have() {
 	case "$1" in
 	cc) command -v gcc || command -v cc || command -v clang ;;
-	node) command -v npm && node -e 'process.exit(+process.versions.node.split(".")[0] < 20)' ;;
+	node) command -v npm && node -e 'process.exit(+process.versions.node.split(".")[0] < 20 ? 1 : 0)' ;;
 	chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
 	*) command -v "$1" ;;
 	esac >/dev/null 2>&1
