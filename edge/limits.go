@@ -26,9 +26,14 @@ const (
 	idleTimeout = 15 * time.Second
 
 	// descriptorReserve is what the connection cap leaves for listeners,
-	// links, files and plain HTTP: an eighth of the limit, within these.
-	minDescriptorReserve = 64
+	// links, files and plain HTTP: an eighth of the limit, within these, and
+	// never more than half. A store in the same process that cannot open its
+	// next log ends the process; its tables alone may take 512.
+	minDescriptorReserve = 1024
 	maxDescriptorReserve = 8192
+	// httpShare is the part of the reserve that plain HTTP may have; all of it
+	// is anybody's to take, the rest is for files.
+	httpShare = 4
 
 	// inboxMax bounds the bytes that cores have sent to one loop and it has
 	// not yet handled. When it is full the batch is dropped and counted;

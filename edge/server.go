@@ -125,8 +125,7 @@ func (s *Server) listen() error {
 // returns how many of the rest plain HTTP may have.
 func (s *Server) shareDescriptors() int {
 	files := descriptorLimit()
-	reserve := min(max(files/8, minDescriptorReserve), maxDescriptorReserve)
-	most := max(files-reserve, 1)
+	reserve, most := divide(files)
 	if s.cfg.MaxConnections > most {
 		s.cfg.Log.Warn("edge: the descriptor limit allows fewer connections than asked for; raise it with ulimit -n or LimitNOFILE",
 			"asked", s.cfg.MaxConnections, "allowed", most, "descriptors", files)
@@ -134,7 +133,14 @@ func (s *Server) shareDescriptors() int {
 	if s.cfg.MaxConnections <= 0 || s.cfg.MaxConnections > most {
 		s.cfg.MaxConnections = most
 	}
-	return max(reserve/2, 16)
+	return max(reserve/httpShare, 16)
+}
+
+// divide splits the descriptor limit into what is kept back and how many
+// WebSockets the rest allows.
+func divide(files int) (reserve, connections int) {
+	reserve = min(max(files/8, minDescriptorReserve), maxDescriptorReserve, files/2)
+	return reserve, max(files-reserve, 1)
 }
 
 // checkDevAuth refuses sign-in without a check where strangers can reach it.

@@ -168,3 +168,15 @@ func TestLateOutputIsBounded(t *testing.T) {
 		t.Errorf("what was late already waits with %q", got)
 	}
 }
+
+// Whoever may connect must not be able to take the descriptors of the store's
+// files: some 40 are open from the start, and logs rotate under load.
+func TestDescriptorsForFiles(t *testing.T) {
+	for _, files := range []int{256, 300, 1024, 4096, 20_000, 1 << 20} {
+		reserve, connections := divide(files)
+		left := files - connections - max(reserve/httpShare, 16)
+		if want := min(files/3, 640); left < want || connections < files/2 {
+			t.Errorf("limit %d: %d connections leave %d for files, want %d", files, connections, left, want)
+		}
+	}
+}
