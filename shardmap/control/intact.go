@@ -36,8 +36,17 @@ func intact(path string) (err error) {
 		if tx.Size() > info.Size() {
 			return fmt.Errorf("%d bytes are missing at its end", tx.Size()-info.Size())
 		}
-		return tx.ForEach(walk)
+		if err := tx.ForEach(walk); err != nil {
+			return err
+		}
+		for bad := range tx.Check() { // that no page is free and in use
+			err = errors.Join(err, bad)
+		}
+		return err
 	})
+	if err == nil { // an empty write meets what is wrong with the list of free pages
+		err = db.Update(func(*bbolt.Tx) error { return nil })
+	}
 	if err = errors.Join(err, db.Close()); err != nil {
 		return fmt.Errorf("control: %s is damaged: %w; restore a backup of the data directory", path, err)
 	}

@@ -21,6 +21,7 @@ func TestDamagedLog(t *testing.T) {
 			}
 			return b
 		},
+		"a free page in use": func(b []byte) []byte { b[3*4096+12] ^= 0xff; return b },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
