@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -45,18 +46,24 @@ func idleBytes(ctx context.Context, opt *Options) (string, map[string]float64, e
 		return "", nil, err
 	}
 	defer srv.close()
-	// Many come first, so that what is made once, the shards' row caches too, is
-	// full before and not counted per connection.
-	first := swarm.New(swarm.Options{URL: srv.ws(), Token: srv.token, Work: workload.Direct{Run: runID(), Size: workload.MinSize}, Idle: pick(opt, 6000, 100)})
-	defer first.Close()
-	if err := first.Connect(ctx); err != nil {
+	// The users come once before a restart: their devices are known then, and
+	// what is counted is connections alone, not rows written on first sight.
+	users := swarm.Options{URL: srv.ws(), Token: srv.token, Work: workload.Direct{Run: runID(), Size: workload.MinSize}, Idle: n}
+	before := swarm.New(users)
+	err = before.Connect(ctx)
+	before.Close()
+	srv.stop()
+	if err == nil {
+		err = srv.start(ctx, opt.Binary)
+	}
+	if err != nil {
 		return "", nil, err
 	}
 	heap0, rss0, err := srv.memory(ctx)
 	if err != nil {
 		return "", nil, err
 	}
-	s := swarm.New(swarm.Options{URL: srv.ws(), Token: srv.token, Work: workload.Direct{Run: runID(), Size: workload.MinSize}, Idle: n})
+	s := swarm.New(users)
 	defer s.Close()
 	start := time.Now()
 	if err := s.Connect(ctx); err != nil {
@@ -117,19 +124,28 @@ func measured(ctx context.Context, opt *Options, o swarm.Options) (*swarm.Swarm,
 	return s, v, took, after - before, errBroken(&v)
 }
 
+// closedLoop runs three passes and reports the one with the median processor
+// time: a machine that is shared disturbs one now and then.
 func closedLoop(ctx context.Context, opt *Options) (string, map[string]float64, error) {
-	s, v, took, cpu, err := measured(ctx, opt, swarm.Options{
-		Work: workload.Direct{Run: runID(), Pairs: 200, Size: 100},
-		For:  pick(opt, 15*time.Second, time.Second), Warmup: pick(opt, 2*time.Second, 0),
-	})
-	if err != nil {
-		return "", nil, err
+	type pass struct {
+		perMsg, rate float64
+		q            swarm.Quantiles
 	}
-	perMsg := micros(cpu) / float64(v.Acked)
-	rate := float64(v.Acked) / took.Seconds()
-	q := s.Lat.Receive.Quantiles()
-	value := fmt.Sprintf("%.1f µs, %.0f/s (p50 %.1f ms, p99 %.1f ms)", perMsg, rate, q.P50, q.P99)
-	return value, map[string]float64{"cpu_us": perMsg, "per_s": rate, "p50_ms": q.P50, "p99_ms": q.P99}, nil
+	var passes []pass
+	for range pick(opt, 3, 1) {
+		s, v, took, cpu, err := measured(ctx, opt, swarm.Options{
+			Work: workload.Direct{Run: runID(), Pairs: 200, Size: 100},
+			For:  pick(opt, 10*time.Second, time.Second), Warmup: pick(opt, 2*time.Second, 0),
+		})
+		if err != nil {
+			return "", nil, err
+		}
+		passes = append(passes, pass{micros(cpu) / float64(v.Acked), float64(v.Acked) / took.Seconds(), s.Lat.Receive.Quantiles()})
+	}
+	slices.SortFunc(passes, func(a, b pass) int { return cmp.Compare(a.perMsg, b.perMsg) })
+	p, best, worst := passes[len(passes)/2], passes[0], passes[len(passes)-1]
+	value := fmt.Sprintf("%.1f µs (%.1f-%.1f), %.0f/s (p50 %.1f ms, p99 %.1f ms)", p.perMsg, best.perMsg, worst.perMsg, p.rate, p.q.P50, p.q.P99)
+	return value, map[string]float64{"cpu_us": p.perMsg, "best_cpu_us": best.perMsg, "worst_cpu_us": worst.perMsg, "per_s": p.rate, "p50_ms": p.q.P50, "p99_ms": p.q.P99}, nil
 }
 
 func openLoop(ctx context.Context, opt *Options, rate float64) (string, map[string]float64, error) {

@@ -199,6 +199,9 @@ func (s *Swarm) send(ctx context.Context) time.Duration {
 			}
 		})
 	}
+	if len(s.pairs) == 0 {
+		<-over.Done() // everybody is idle
+	}
 	pairs.Wait()
 	return s.clock()
 }
