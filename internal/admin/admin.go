@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -76,12 +77,43 @@ func Handler(cfg Config) http.Handler {
 	if cfg.Compact != nil {
 		mux.Handle("POST /debug/compact", compact(cfg.Compact))
 	}
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/", short(pprof.Index))
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/profile", short(pprof.Profile))
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return guard(mux)
+	mux.HandleFunc("/debug/pprof/trace", short(pprof.Trace))
+	return guard(hurry(mux))
+}
+
+// maxProfile is the longest profile or trace in seconds. A trace grows by some
+// megabytes a second, and it has one of MaxConnections.
+const maxProfile = 60
+
+// short refuses to profile for longer than maxProfile.
+func short(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		seconds, _ := strconv.ParseFloat(r.FormValue("seconds"), 64) // what is no number means pprof's default
+		if !(seconds <= maxProfile) {                                // not a number neither
+			plain(w, http.StatusBadRequest, fmt.Sprintf("at most seconds=%d\n", maxProfile))
+			return
+		}
+		h(w, r)
+	}
+}
+
+// answerTimeout bounds an answer, all but a compaction's: who does not read it
+// loses the connection.
+const answerTimeout = maxProfile*time.Second + 30*time.Second
+
+func hurry(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/debug/compact" {
+			until := time.Now().Add(answerTimeout)
+			rc := http.NewResponseController(w) // a writer without deadlines is a test's
+			_, _ = rc.SetReadDeadline(until), rc.SetWriteDeadline(until)
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // guard keeps pages of other sites out. What is not a browser passes: it sends
@@ -136,7 +168,9 @@ func compact(do func(context.Context) error) http.Handler {
 }
 
 // NewServer returns a server for h with time-outs that suit an admin address:
-// headers must arrive soon, answers may take as long as a profile does.
+// headers must arrive soon, answers may take as long as a profile does. It is
+// meant for a Listener: a silent connection has its slot for five seconds, one
+// between requests for a little longer than scrapers pause.
 func NewServer(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 }

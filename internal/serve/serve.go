@@ -77,7 +77,7 @@ type server struct {
 	cfg     Config
 	data    *dataDir
 	watcher *watch.Watcher
-	admin   net.Listener
+	admin   *admin.Listener
 	auth    *auth.Verifier
 	edge    *edge.Server
 	control *control.Control
@@ -120,7 +120,7 @@ func (s *server) open(ctx context.Context) (err error) {
 	if s.data, err = openData(s.cfg.Data); err != nil {
 		return err
 	}
-	if s.admin, err = net.Listen("tcp", s.cfg.Admin); err != nil {
+	if s.admin, err = admin.Listen(s.cfg.Admin); err != nil {
 		return listenFault(s.cfg.Admin, err)
 	}
 	if err = s.openEdge(ctx); err != nil {
@@ -206,7 +206,7 @@ func (s *server) openControl(ctx context.Context) (err error) {
 
 func (s *server) adminHandler() http.Handler {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s.edge, s.core)
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s.admin, s.edge, s.core)
 	return admin.Handler(admin.Config{Metrics: reg, Compact: s.core.Compact, Checks: []admin.Check{
 		{Name: "edge", Ready: s.edge.Ready}, {Name: "core", Ready: s.core.Check}}})
 }
