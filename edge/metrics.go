@@ -137,6 +137,14 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	for _, m := range serverDrops {
 		counter(drops, m.value(s), m.reason)
 	}
+	tokens := metricDesc("tokens_refused_total", "Tokens refused, by the check that failed; keys when the issuer's could not be fetched.", "check")
+	for i := range s.verify.refused {
+		check := "other"
+		if i < len(tokenChecks) {
+			check = tokenChecks[i]
+		}
+		counter(tokens, s.verify.refused[i].Load(), check)
+	}
 	closes := metricDesc("closes_total", "Connections that ended, by the name of the error; client when the client closed, vanished when nobody did.", "error")
 	counter(closes, s.sum(func(l *loop) uint64 { return l.shared.Counters.Closes[0].Load() }), "client")
 	counter(closes, s.sum(func(l *loop) uint64 { return l.n.vanished.Load() }), "vanished")

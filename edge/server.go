@@ -65,7 +65,7 @@ func Open(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, router: newRouter(cfg.Watcher.Current()), clock: &clock{wanted: make(chan struct{}, 1)}}
 	s.session = cfg.sessions()
 	s.calls = newCalls(s)
-	s.verify = &verifier{auth: cfg.Auth, jobs: make(chan verifyJob, verifyQueue)}
+	s.verify = &verifier{auth: cfg.Auth, log: cfg.Log, jobs: make(chan verifyJob, verifyQueue)}
 	var salt [4]byte
 	_, _ = rand.Read(salt[:]) // never fails, says its documentation
 	s.salt = binary.LittleEndian.Uint32(salt[:]) >> 1

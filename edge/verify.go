@@ -2,6 +2,9 @@ package edge
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -22,10 +25,16 @@ const verifyTimeout = 6 * time.Second
 
 // verifier verifies tokens on a few goroutines of its own.
 type verifier struct {
-	auth *auth.Verifier
-	jobs chan verifyJob
-	full atomic.Uint64 // tokens that found the queue full
+	auth    *auth.Verifier
+	log     *slog.Logger
+	jobs    chan verifyJob
+	full    atomic.Uint64                       // tokens that found the queue full
+	refused [len(tokenChecks) + 1]atomic.Uint64 // by what failed, the last for anything else
 }
+
+// tokenChecks are what auth.Error.Check may say, as the labels of a metric.
+var tokenChecks = [...]string{"present", "length", "form", "algorithm", "critical", "key", "keys", "signature",
+	"exp", "nbf", "iat", "iss", "aud", "sub", "device"}
 
 // submit hands a job over; false when too many wait.
 func (v *verifier) submit(j verifyJob) bool {
@@ -58,7 +67,24 @@ func (v *verifier) identify(ctx context.Context, token []byte) (session.Identity
 	defer cancel()
 	id, err := v.auth.Verify(ctx, token)
 	if err != nil {
+		v.note(err)
 		return session.Identity{}, auth.CodeOf(err)
 	}
 	return session.Identity{User: id.User, Device: id.Device, Expires: wire.Millis(id.Expires.UnixMilli())}, wire.OK
+}
+
+// note leaves a trace of a refusal for operators: a clock that is off, or an
+// issuer that has changed its key, looks like strangers otherwise.
+func (v *verifier) note(err error) {
+	check := ""
+	var e *auth.Error
+	if errors.As(err, &e) {
+		check = e.Check
+	}
+	i := slices.Index(tokenChecks[:], check)
+	if i < 0 {
+		i = len(tokenChecks)
+	}
+	v.refused[i].Add(1)
+	v.log.Debug("edge: a token was refused", "check", check, "error", err) // the error holds nothing of the token
 }
