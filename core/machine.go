@@ -35,6 +35,9 @@ const commandHead = 16
 // calls settle first.
 type machine struct {
 	r *replica
+	// checked is closed once the log is known to hold what the store has; Raft
+	// takes no part before.
+	checked chan struct{}
 
 	mu      sync.Mutex
 	shard   *shard.Machine
@@ -49,8 +52,15 @@ type machine struct {
 	entries atomic.Int64
 }
 
-// Open implements sm.IOnDiskStateMachine.
-func (m *machine) Open(<-chan struct{}) (uint64, error) {
+// Open implements sm.IOnDiskStateMachine. Until it returns dragonboat neither
+// votes nor writes to the log, so that a log that is refused stays as it was
+// found.
+func (m *machine) Open(stop <-chan struct{}) (uint64, error) {
+	select {
+	case <-m.checked:
+	case <-stop:
+		return 0, sm.ErrOpenStopped
+	}
 	m.shard = shard.New(m.r.id)
 	m.view = m.r.node.store.NewView(m.r.id)
 	m.batch = m.r.node.store.NewBatch(m.r.id)
@@ -215,6 +225,8 @@ func (m *machine) Close() error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.batch.Close()
+	if m.batch != nil { // nil when the log was refused
+		m.batch.Close()
+	}
 	return nil
 }

@@ -24,6 +24,7 @@ func TestFailedApplyLeavesNothingBehind(t *testing.T) {
 	defer st.Close()
 	life := func() *machine {
 		m := newReplica(&Node{store: st}, 1, true).machine
+		close(m.checked)
 		if _, err := m.Open(nil); err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +141,62 @@ func TestRestartKeepsEverything(t *testing.T) {
 	if r := e.say("alice", "bob", "new", 1); r.Seq != 51 {
 		t.Errorf("the next message got seq %d, want 51", r.Seq)
 	}
+}
+
+// A log that the disk cut or flipped in the middle is refused, every time: what
+// was acknowledged would vanish, and so would what is said next.
+func TestDamagedLogIsRefused(t *testing.T) {
+	damage := map[string]func(b []byte) []byte{
+		"cut":     func(b []byte) []byte { return b[:len(b)/2] },
+		"flipped": func(b []byte) []byte { b[len(b)/2] ^= 0xff; return b },
+		"emptied": func(b []byte) []byte { return nil },
+	}
+	for name, hurt := range damage {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 1, 2)
+			for i := range 40 {
+				w.edge.say("alice", "bob", fmt.Sprintf("m%d", i), 1)
+			}
+			dir := w.cores[1].dir
+			w.stop(1)
+			path := newestLog(t, dir)
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, hurt(b), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				n, err := Open(t.Context(), Config{Node: 1, Dir: dir, Watcher: w.watch, Log: testLog()})
+				var lost *LogLostError
+				if !errors.As(err, &lost) {
+					if n != nil {
+						n.Close()
+					}
+					t.Fatalf("Open with a damaged log = %v", err)
+				}
+				if lost.Last >= lost.Applied || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "backup") {
+					t.Errorf("the error is %v", err)
+				}
+			}
+		})
+	}
+}
+
+// newestLog returns the path of the newest write-ahead log of the Raft side.
+func newestLog(t *testing.T, dir string) string {
+	newest := ""
+	err := filepath.WalkDir(filepath.Join(dir, "raft"), func(path string, _ fs.DirEntry, err error) error {
+		if filepath.Ext(path) == ".log" && strings.HasPrefix(filepath.Base(filepath.Dir(path)), "logdb") && path > newest {
+			newest = path
+		}
+		return err
+	})
+	if err != nil || newest == "" {
+		t.Fatalf("no log in %s: %v", dir, err)
+	}
+	return newest
 }
 
 func TestSecondOwnerIsRefused(t *testing.T) {

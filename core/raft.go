@@ -17,10 +17,32 @@ import (
 	"github.com/godwit-im/godwit/wire"
 )
 
+// LogLostError says that the Raft log of a shard ends before what the store
+// has applied: the disk lost or damaged a part of it.
+type LogLostError struct {
+	Shard         wire.ShardID
+	Last, Applied uint64 // index of the log's last entry, and of the last that the store has
+	Dir           string // of the Raft logs of all shards
+	Solo          bool   // the shard has no other replica
+}
+
+// Error names the shard, both indexes, the directory and what to do.
+func (e *LogLostError) Error() string {
+	do := "restore the whole data directory from a backup"
+	if !e.Solo {
+		do = "restore the whole data directory from a backup, or remove this node's and let it rejoin from the other replicas"
+	}
+	return fmt.Sprintf("core: the Raft log of shard %d in %s ends at entry %d, but the store has applied entry %d: a log file there is damaged or was cut; %s",
+		e.Shard, e.Dir, e.Last, e.Applied, do)
+}
+
+// raftDir is where dragonboat keeps the logs.
+func (n *Node) raftDir() string { return filepath.Join(n.cfg.Dir, "raft") }
+
 // openHost opens the Raft side of the data directory.
 func openHost(n *Node) (host *dragonboat.NodeHost, err error) {
 	quiet(n.log)
-	dir := filepath.Join(n.cfg.Dir, "raft")
+	dir := n.raftDir()
 	if err := checkHostname(dir); err != nil {
 		return nil, err
 	}

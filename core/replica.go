@@ -2,6 +2,7 @@ package core
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -47,6 +48,7 @@ type replica struct {
 		number  uint64        // of the last proposal
 		over    uint64        // the last proposal that was applied or given up
 		lingers bool          // linger runs
+		hurry   bool          // what waits is to go as soon as nothing is in flight
 		turned  chan struct{} // closed when over rises; nil when nobody waits
 
 		live    *live.Table
@@ -80,9 +82,9 @@ type asked struct {
 
 func newReplica(n *Node, id wire.ShardID, solo bool) *replica {
 	r := &replica{node: n, id: id, run: rand.Uint64(), solo: solo, kick: make(chan struct{}, 1)}
-	r.linger = time.AfterFunc(time.Hour, r.wake)
+	r.linger = time.AfterFunc(time.Hour, r.hurry)
 	r.linger.Stop()
-	r.machine = &machine{r: r}
+	r.machine = &machine{r: r, checked: make(chan struct{})}
 	r.members = memberReader{node: n, settle: r.machine.settle, view: n.store.NewView(id)}
 	r.mu.filling, r.mu.spare = new(entry), new(entry)
 	r.mu.live = live.New()
@@ -109,12 +111,47 @@ func (r *replica) start(nodes []wire.NodeID) error {
 			members[uint64(id)] = target(id)
 		}
 	}
-	create := func(uint64, uint64) sm.IOnDiskStateMachine { return r.machine }
-	if err := r.node.host.StartOnDiskReplica(members, false, create, c); err != nil {
+	if err := r.join(members, c); err != nil {
 		return err
 	}
+	if err := r.checkLog(); err != nil {
+		r.failed.Store(true)
+		return errors.Join(err, r.node.host.StopShard(shardID))
+	}
+	close(r.machine.checked)
 	r.session = r.node.host.GetNoOPSession(shardID)
 	r.node.wg.Go(r.propose)
+	return nil
+}
+
+// join hands the replica to dragonboat, which panics when it cannot read its
+// log.
+func (r *replica) join(members map[uint64]dragonboat.Target, c config.Config) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("core: reading the Raft log in %s: %v; restore the directory from a backup", r.node.raftDir(), p)
+		}
+	}()
+	create := func(uint64, uint64) sm.IOnDiskStateMachine { return r.machine }
+	return r.node.host.StartOnDiskReplica(members, false, create, c)
+}
+
+// checkLog compares the Raft log with the store, before Raft takes part. A log
+// that ends before what the store has applied has lost entries that were
+// acknowledged: the next ones would get numbers that the store believes to
+// have, and vanish.
+func (r *replica) checkLog() error {
+	applied, err := r.node.store.Applied(r.id)
+	if err != nil {
+		return err
+	}
+	log, err := r.node.host.GetLogReader(uint64(r.id))
+	if err != nil {
+		return fmt.Errorf("core: reading the Raft log of shard %d: %w", r.id, err)
+	}
+	if _, last := log.GetRange(); last < applied {
+		return &LogLostError{Shard: r.id, Last: last, Applied: applied, Dir: r.node.raftDir(), Solo: r.solo}
+	}
 	return nil
 }
 
@@ -280,7 +317,7 @@ func (r *replica) tick(i int64) {
 	wants := r.mu.fan.HasDone() && r.mu.flight == nil
 	r.mu.Unlock()
 	if wants {
-		r.wake()
+		r.hurry()
 	}
 	if i%int64(time.Second/tick) == 0 {
 		r.resyncLate()
