@@ -34,6 +34,7 @@ func (r *replica) enqueue(from wire.NodeID, it *peer.Item, raw []byte, t *turn) 
 	}
 	e.asked = append(e.asked, asked{node: from, op: it.Op, req: it.Req})
 	if urgent(it.Op) || len(e.asked) >= entryItems/2 {
+		r.mu.hurry = true
 		t.kick(r)
 	} else if !r.mu.lingers {
 		r.mu.lingers = true
@@ -66,6 +67,14 @@ func (r *replica) refusal() wire.Code {
 	return wire.OK
 }
 
+// hurry sends off what waits, urgent or not.
+func (r *replica) hurry() {
+	r.mu.Lock()
+	r.mu.hurry, r.mu.lingers = true, false
+	r.mu.Unlock()
+	r.wake()
+}
+
 // wake tells the proposer that something waits.
 func (r *replica) wake() {
 	select {
@@ -84,11 +93,14 @@ func (r *replica) propose() {
 			return
 		}
 		for {
+			var e *entry
 			r.mu.Lock()
-			if r.leads.Load() {
-				r.addDone()
+			if r.mu.hurry {
+				if r.leads.Load() {
+					r.addDone()
+				}
+				e = r.take()
 			}
-			e := r.take()
 			r.mu.flight = e
 			r.mu.Unlock()
 			if e == nil {
@@ -103,6 +115,7 @@ func (r *replica) propose() {
 // held.
 func (r *replica) take() *entry {
 	e := r.mu.filling
+	r.mu.hurry = false
 	if len(e.asked) == 0 {
 		return nil
 	}
@@ -110,7 +123,6 @@ func (r *replica) take() *entry {
 	if r.mu.filling == nil {
 		r.mu.filling = new(entry)
 	}
-	r.mu.lingers = false
 	r.mu.number++
 	e.number = r.mu.number
 	binary.LittleEndian.PutUint64(e.buf, r.run)

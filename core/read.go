@@ -224,7 +224,7 @@ func (r *replica) openRounds() {
 		if len(opens) == 0 {
 			return
 		}
-		r.wake() // a bump in that entry may linger
+		r.hurry() // a bump in that entry may linger
 		err := r.awaitOver(last)
 		if err == nil {
 			err = r.node.readIndex(r)

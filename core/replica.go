@@ -48,6 +48,7 @@ type replica struct {
 		number  uint64        // of the last proposal
 		over    uint64        // the last proposal that was applied or given up
 		lingers bool          // linger runs
+		hurry   bool          // what waits is to go as soon as nothing is in flight
 		turned  chan struct{} // closed when over rises; nil when nobody waits
 
 		live    *live.Table
@@ -81,7 +82,7 @@ type asked struct {
 
 func newReplica(n *Node, id wire.ShardID, solo bool) *replica {
 	r := &replica{node: n, id: id, run: rand.Uint64(), solo: solo, kick: make(chan struct{}, 1)}
-	r.linger = time.AfterFunc(time.Hour, r.wake)
+	r.linger = time.AfterFunc(time.Hour, r.hurry)
 	r.linger.Stop()
 	r.machine = &machine{r: r, checked: make(chan struct{})}
 	r.members = memberReader{node: n, settle: r.machine.settle, view: n.store.NewView(id)}
@@ -316,7 +317,7 @@ func (r *replica) tick(i int64) {
 	wants := r.mu.fan.HasDone() && r.mu.flight == nil
 	r.mu.Unlock()
 	if wants {
-		r.wake()
+		r.hurry()
 	}
 	if i%int64(time.Second/tick) == 0 {
 		r.resyncLate()
