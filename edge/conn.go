@@ -30,6 +30,7 @@ type conn struct {
 	// dirty is one more than the place in loop.dirty with bytes to write.
 	dirty int32
 	late  int32     // the same for loop.late
+	held  uint32    // bytes that the socket did not take
 	slot  wire.Slot // of the user; valid when known
 
 	open    bool // the slot of the table is in use
@@ -37,7 +38,6 @@ type conn struct {
 	closing bool // a close frame was written or is about to be
 	doomed  bool // the wheel will end the socket whatever the peer does
 	cut     bool // our side of the socket is shut; waiting for the peer
-	blocked bool // the socket did not take all that was written
 }
 
 // side is what a connection has beside its socket's buffers: all of TLS, or
@@ -214,9 +214,9 @@ func (c *conn) write(b []byte) {
 // a socket that is behind, and ends one that was to be closed.
 func (c *conn) settle() {
 	held := c.gc.OutboundBuffered()
+	c.loop.hold(c, held)
 	c.sess.OutboundBuffered(c.loop.shared, c, held)
-	c.blocked = held > 0
-	if c.blocked {
+	if held > 0 {
 		c.loop.addFine(c, c.loop.tick+1)
 	}
 	if !c.closing {
@@ -245,7 +245,7 @@ func (c *conn) end() { _ = c.gc.EventLoop().Close(c.gc) }
 
 // due is called when a wheel reaches the connection.
 func (c *conn) due() {
-	if c.blocked {
+	if c.held > 0 {
 		c.settle()
 	}
 	if c.wake == 0 || c.wake > c.loop.tick {

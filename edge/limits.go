@@ -76,6 +76,13 @@ const (
 	verifiers   = 2
 	verifyQueue = 4096
 
+	// outboundBudget bounds what all sockets together have not taken, each loop
+	// its part of it. One connection may hold 256 KiB and more, so 17,500 that
+	// do not read would hold 6.5 GB. Above it pushes to sockets that are behind
+	// are shed, and synced once they have drained (session.Loop.Tight). It is
+	// room for 2,000 readers at their own limit.
+	outboundBudget = 512 << 20
+
 	// bufferKeep is the largest output buffer that a loop keeps for the next
 	// turn. With dirtyMax of them it holds 16 MiB at most.
 	bufferKeep = 16 << 10

@@ -27,6 +27,7 @@ type loop struct {
 	el     gnet.EventLoop
 	bell   *bell
 	start  time.Time
+	share  int64 // of outboundBudget
 
 	// Owned by the loop.
 	shared  *session.Loop // what the sessions share
@@ -71,6 +72,7 @@ func newLoop(srv *Server, idx int, cfg session.Config) (*loop, error) {
 		srv:     srv,
 		idx:     idx,
 		start:   time.Now(),
+		share:   outboundBudget / int64(srv.cfg.Loops),
 		pending: session.NewPending(requestsMax),
 		leavers: make(map[wire.SessionID]*leaver),
 		scratch: make([]byte, readChunk),
@@ -187,6 +189,7 @@ func (l *loop) OnClose(gc gnet.Conn, _ error) gnet.Action {
 		l.n.vanished.Add(1)
 	}
 	c.closing = true // nothing more can be written
+	l.hold(c, 0)
 	c.sess.Gone(l.shared, c)
 	l.table.remove(c)
 	l.n.live.Add(-1)

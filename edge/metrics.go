@@ -12,6 +12,7 @@ import (
 type counters struct {
 	live        atomic.Int64
 	leaving     atomic.Int64 // leavers
+	held        atomic.Int64 // bytes that sockets have not taken
 	opened      atomic.Uint64
 	vanished    atomic.Uint64 // ended without a close from either side
 	reads       atomic.Uint64
@@ -90,6 +91,7 @@ var loopDrops = [...]loopMetric{
 	{"bad_item", "", func(l *loop) uint64 { return l.n.badItems.Load() }},
 	{"typing_slow_reader", "", func(l *loop) uint64 { return l.shared.Counters.ShedTyping.Load() }},
 	{"push_slow_reader", "", func(l *loop) uint64 { return l.shared.Counters.ShedPush.Load() }},
+	{"slow_reader_loop_full", "", func(l *loop) uint64 { return l.shared.Counters.ShedTight.Load() }},
 	{"push_before_live", "", func(l *loop) uint64 { return l.shared.Counters.ShedEarly.Load() }},
 	{"typing_too_fast", "", func(l *loop) uint64 { return l.shared.Counters.TypingTooFast.Load() }},
 	{"receipt_after_close", "", func(l *loop) uint64 { return l.shared.Counters.AcksGivenUp.Load() }},
@@ -127,6 +129,7 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge("connections", "WebSockets that are open.", s.Connections())
 	gauge("connections_max", "How many may be.", s.cfg.MaxConnections)
+	gauge("outbound_held_bytes", "Bytes that sockets have not taken.", int(s.sum(func(l *loop) uint64 { return uint64(l.n.held.Load()) })))
 	for _, m := range loopMetrics {
 		counter(metricDesc(m.name, m.help), s.sum(m.value))
 	}

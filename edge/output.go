@@ -105,3 +105,12 @@ func (l *loop) flushSockets() {
 	}
 	l.dirty = l.dirty[:0]
 }
+
+// hold notes that the socket of c has not taken held bytes, and whether the
+// loop is now above its part of outboundBudget.
+func (l *loop) hold(c *conn, held int) {
+	now := uint32(min(held, 1<<32-1))
+	total := l.n.held.Add(int64(now) - int64(c.held))
+	c.held = now
+	l.shared.Tight = total > l.share
+}

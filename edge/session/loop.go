@@ -53,6 +53,10 @@ type Loop struct {
 	// start of every turn; it must not go backwards.
 	Now wire.Millis
 
+	// Tight says that the connections of the loop hold more unwritten bytes than
+	// its part of the process's budget. The driver keeps it up to date.
+	Tight bool
+
 	// Counters may be read from anywhere.
 	Counters Counters
 
@@ -90,6 +94,7 @@ type Counters struct {
 	HeldOverflow  atomic.Uint64 // syncs that took another round for want of room
 	ShedTyping    atomic.Uint64 // typing to a slow reader
 	ShedPush      atomic.Uint64 // pushes to a slow reader; a sync follows
+	ShedTight     atomic.Uint64 // pushes and typing that only a tight loop sheds; also in ShedPush or ShedTyping
 	ShedEarly     atomic.Uint64 // pushes before the session was live
 	TypingTooFast atomic.Uint64 // typing from a client more often than it may
 	AckRetries    atomic.Uint64 // receipts and marks asked again

@@ -32,9 +32,19 @@ func worthOf(op wire.Op) worth {
 //  4. Answers may fill the room up to the hard limit. A client that makes the
 //     edge answer and does not read is closed with CodeSlowReader, and so is
 //     one that takes nothing for SlowFor (tick.go).
+//  5. While the loop is tight the marks are lower: no room but the socket's own
+//     for pushes, a small page for a sync, the soft limit for answers, and
+//     SlowFor runs for whoever holds anything. So the memory that slow readers
+//     have together stays near the loop's part, and comes back.
 func (s *Session) admit(l *Loop, w worth, n int) bool {
 	total := int(s.outbound) + HeaderMax + n
-	full := int(s.outbound) > l.cfg.OutboundSoft
+	full, hard := int(s.outbound) > l.cfg.OutboundSoft, l.cfg.OutboundHard
+	if l.Tight && s.flags&flagHeld != 0 {
+		if !full && w != dear {
+			l.Counters.ShedTight.Add(1)
+		}
+		full, hard = true, l.cfg.OutboundSoft
+	}
 	switch {
 	case w == hint && full:
 		l.Counters.ShedTyping.Add(1)
@@ -43,7 +53,7 @@ func (s *Session) admit(l *Loop, w worth, n int) bool {
 		l.Counters.ShedPush.Add(1)
 		s.flags |= flagStale
 		return false
-	case total > l.cfg.OutboundHard:
+	case total > hard:
 		s.end(l, wire.CodeSlowReader.SpecOf().Close, wire.CodeSlowReader)
 		return false
 	}
@@ -68,6 +78,22 @@ func (s *Session) write(l *Loop, w worth, frame []byte) bool {
 	return true
 }
 
+// low is the low-water mark of the moment.
+func (l *Loop) low() int {
+	if l.Tight {
+		return 0
+	}
+	return l.cfg.OutboundLow
+}
+
+// page is how much may wait for the socket before a sync cuts its page.
+func (l *Loop) page() int {
+	if l.Tight {
+		return l.cfg.OutboundLow
+	}
+	return l.cfg.OutboundSoft
+}
+
 // OutboundBuffered tells how many bytes the socket has not taken yet. The
 // driver calls it after every write of the connection's output and when the
 // buffer has drained.
@@ -77,7 +103,11 @@ func (s *Session) OutboundBuffered(l *Loop, out Actions, n int) {
 	if s.state == Closed {
 		return
 	}
-	if n > l.cfg.OutboundLow {
+	s.flags &^= flagHeld
+	if n > 0 {
+		s.flags |= flagHeld
+	}
+	if n > l.low() {
 		if s.slowAt == 0 {
 			s.slowAt = l.Now
 			s.wakeAt(l, l.Now+SlowFor)

@@ -54,6 +54,7 @@ const (
 	flagBearer                   // the upgrade carried the token
 	flagOpened                   // OpOpen was sent: the core is owed an OpClose
 	flagStale                    // pushes were shed: sync once the socket has drained
+	flagHeld                     // the socket has not taken all that was written
 	flagTyping                   // typing start was forwarded and no stop since
 )
 

@@ -63,7 +63,7 @@ func (s *Session) advance(l *Loop) {
 		case !y.opened:
 			s.askOpen(l)
 		case len(y.rows) > 0:
-			if int(s.outbound) > l.cfg.OutboundLow {
+			if int(s.outbound) > l.low() {
 				return // OutboundBuffered comes back here
 			}
 			s.askSync(l, peer.Item{Op: peer.OpRange, Chat: y.rows[0].chat, User: s.User(), After: uint64(y.rows[0].after), Limit: y.limit})
@@ -210,8 +210,8 @@ func (s *Session) takeRange(l *Loop, it *peer.Item) {
 		if wire.DecodeMsgpack(frame, &l.frame) != nil || l.frame.Op != wire.OpNewMessage || l.frame.Seq <= row.after {
 			continue
 		}
-		room := int(s.outbound)+len(frame) <= l.cfg.OutboundSoft
-		if !room && (sent > 0 || int(s.outbound) > l.cfg.OutboundLow) {
+		room := int(s.outbound)+len(frame) <= l.page()
+		if !room && (sent > 0 || int(s.outbound) > l.low()) {
 			cut = true
 			continue
 		}
