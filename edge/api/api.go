@@ -77,7 +77,7 @@ func Register(mux *http.ServeMux, cfg Config) {
 	h.UseMiddleware(a.authenticate(h), tableStatus)
 	a.problem = h.OpenAPI().Components.Schemas.Schema(problemType, true, "Problem")
 	a.register(h)
-	mux.HandleFunc("/v1/", notFound)
+	mux.HandleFunc("/v1/", elsewhere(h.OpenAPI()))
 	mux.Handle("GET /docs", docs(h.OpenAPI()))
 }
 

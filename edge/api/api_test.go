@@ -244,6 +244,28 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// A wrong method is told apart from a wrong address and says which are right.
+func TestWrongMethod(t *testing.T) {
+	h := serve(&core{}, true)
+	for _, tc := range []struct{ method, path, allow string }{
+		{"POST", "/v1/chats", "GET, HEAD"},
+		{"DELETE", "/v1/chats/" + chat.String() + "/messages", "GET, HEAD"},
+		{"GET", "/v1/groups", "POST"},
+		{"HEAD", "/v1/dev/token", "POST"},
+	} {
+		w := request(h, tc.method, tc.path, "", "eve")
+		if m := decode(t, w, 405); m["code"] != float64(wire.CodeUnknownResource) || m["status"] != 405.0 {
+			t.Errorf("%s %s: %v", tc.method, tc.path, m)
+		}
+		if allow := w.Header().Get("Allow"); allow != tc.allow {
+			t.Errorf("%s %s: Allow %q, want %q", tc.method, tc.path, allow, tc.allow)
+		}
+	}
+	if w := request(h, "HEAD", "/v1/server", "", ""); w.Code != 200 {
+		t.Errorf("HEAD where GET is: %d", w.Code)
+	}
+}
+
 // The OpenAPI document describes what is served, and the page made of it loads
 // nothing.
 func TestOpenAPI(t *testing.T) {

@@ -149,8 +149,33 @@ func (c *problemContext) SetStatus(status int) {
 // wrapper of it.
 func tableStatus(ctx huma.Context, next func(huma.Context)) { next(&problemContext{humaContext: ctx}) }
 
-func notFound(w http.ResponseWriter, _ *http.Request) {
-	NewProblem(wire.CodeUnknownResource, "").Write(w)
+// elsewhere answers what no operation has taken: 405 with the methods of the
+// path when it is only the method that is wrong, else 404.
+func elsewhere(doc *huma.OpenAPI) http.HandlerFunc {
+	paths := http.NewServeMux()
+	for path, item := range doc.Paths {
+		allow := allowed(item)
+		paths.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Allow", allow)
+			p := NewProblem(wire.CodeUnknownResource, "this address takes "+allow)
+			p.Status = http.StatusMethodNotAllowed
+			p.Write(w)
+		})
+	}
+	paths.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { NewProblem(wire.CodeUnknownResource, "").Write(w) })
+	return paths.ServeHTTP
+}
+
+// allowed lists the methods of a path as the header Allow does.
+func allowed(item *huma.PathItem) string {
+	var methods []string
+	if item.Get != nil {
+		methods = append(methods, http.MethodGet, http.MethodHead)
+	}
+	if item.Post != nil {
+		methods = append(methods, http.MethodPost)
+	}
+	return strings.Join(methods, ", ")
 }
 
 // userKey is where authenticate leaves the user in a request's context.
