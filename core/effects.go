@@ -114,8 +114,9 @@ func (r *replica) sendLanes() {
 	}
 }
 
-// look looks through the outbox for what is owed and not on its way, when
-// there may be such a thing. It reads, so a reader does it.
+// look begins to look through the outbox for what is owed and not on its way,
+// when there may be such a thing. A leadership has one look under way at most.
+// It waits for a quorum and reads, so it has a goroutine of its own.
 func (r *replica) look() {
 	now := r.node.millis()
 	r.mu.Lock()
@@ -124,15 +125,8 @@ func (r *replica) look() {
 		r.mu.looking, r.mu.lookAt = true, now+lookEvery.Milliseconds()
 	}
 	r.mu.Unlock()
-	if !due {
-		return
-	}
-	select {
-	case r.node.jobs <- job{r: r, look: true}:
-	default: // the next tick tries again
-		r.mu.Lock()
-		r.mu.looking = false
-		r.mu.Unlock()
+	if due {
+		r.node.wg.Go(r.lookNow)
 	}
 }
 

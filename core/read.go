@@ -9,14 +9,12 @@ import (
 	"github.com/godwit-im/godwit/wire/peer"
 )
 
-// job is work for a reader: a read, a round of opens, or a look through the
-// outbox.
+// job is a read for a reader. What waits for a quorum is none: readers are
+// shared by all shards, and one without quorum would stop the others.
 type job struct {
-	r     *replica
-	from  wire.NodeID
-	raw   []byte // of a read, its own copy
-	opens bool
-	look  bool
+	r    *replica
+	from wire.NodeID
+	raw  []byte // its own copy
 }
 
 // open is a session that waits to be opened.
@@ -24,6 +22,7 @@ type open struct {
 	from      wire.NodeID
 	req       uint64
 	session   wire.SessionID
+	led       uint64 // the leadership that registered it
 	user      []byte
 	device    []byte
 	after     wire.Cursor
@@ -54,14 +53,7 @@ func (n *Node) work() {
 	for {
 		select {
 		case j := <-n.jobs:
-			switch {
-			case j.look:
-				j.r.lookNow()
-			case j.opens:
-				j.r.openRounds()
-			default:
-				rd.answer(j)
-			}
+			rd.answer(j)
 		case <-n.stop:
 			return
 		}
@@ -194,20 +186,25 @@ func (r *replica) open(from wire.NodeID, it *peer.Item, t *turn) {
 	}
 	ids := append(append(make([]byte, 0, len(it.User)+len(it.Device)), it.User...), it.Device...)
 	r.mu.opens = append(r.mu.opens, open{
-		from: from, req: it.Req, session: it.Session, after: wire.Cursor(it.After),
+		from: from, req: it.Req, session: it.Session, led: r.mu.led, after: wire.Cursor(it.After),
 		hasCursor: it.Flags&peer.FlagCursor != 0, user: ids[:len(it.User):len(it.User)], device: ids[len(it.User):],
 	})
-	if r.mu.opening {
-		return
-	}
 	select {
-	case r.node.jobs <- job{r: r, opens: true}:
-		r.mu.opening = true
+	case r.opens <- struct{}{}:
 	default:
-		r.node.c.readsFull.Add(1)
-		r.mu.opens = r.mu.opens[:len(r.mu.opens)-1]
-		r.mu.live.Close(from, it.Session, it.User)
-		t.refuse(from, it.Op, it.Req, wire.CodeUnavailable, 0)
+	}
+}
+
+// answerOpens is the goroutine that answers the sessions that wait. It is the
+// replica's own, because it waits for a quorum.
+func (r *replica) answerOpens() {
+	for {
+		select {
+		case <-r.opens:
+			r.openRounds()
+		case <-r.node.stop:
+			return
+		}
 	}
 }
 
@@ -218,7 +215,6 @@ func (r *replica) openRounds() {
 		r.mu.Lock()
 		opens := r.mu.opens
 		r.mu.opens = nil
-		r.mu.opening = len(opens) > 0
 		last := r.lastTaken()
 		r.mu.Unlock()
 		if len(opens) == 0 {
@@ -242,15 +238,25 @@ func (r *replica) openRounds() {
 }
 
 // opened answers one session: where its user's counter is, and from where on
-// the device has to be told.
+// the device has to be told. A session that an earlier leadership registered is
+// not known to this one.
 func (r *replica) opened(o *open, v *store.View, err error, t *turn) {
+	r.mu.Lock()
+	stale := r.mu.led != o.led || !r.leads.Load()
+	r.mu.Unlock()
+	if stale {
+		t.refuse(o.from, peer.OpOpen, o.req, wire.CodeNotLeader, r.leaderNode())
+		return
+	}
 	info, derr := shard.DeviceInfo{}, error(nil)
 	if err == nil {
 		info, derr = shard.Device(v, o.user, o.device)
 	}
 	if err = errors.Join(err, derr); err != nil {
 		r.mu.Lock()
-		r.mu.live.Close(o.from, o.session, o.user)
+		if r.mu.led == o.led {
+			r.mu.live.Close(o.from, o.session, o.user)
+		}
 		r.mu.Unlock()
 		code := wire.CodeUnavailable
 		if derr != nil {

@@ -30,6 +30,7 @@ type replica struct {
 	machine *machine
 	session *client.Session
 	kick    chan struct{}
+	opens   chan struct{} // says that sessions wait to be opened
 	// linger kicks for items that are not urgent.
 	linger *time.Timer
 
@@ -59,8 +60,7 @@ type replica struct {
 		looking bool   // a look is under way
 		lookAt  int64
 
-		opens   []open // that wait for a read index
-		opening bool   // a round of them is under way
+		opens []open // that wait for a read index
 
 		expireAt int64
 	}
@@ -81,7 +81,7 @@ type asked struct {
 }
 
 func newReplica(n *Node, id wire.ShardID, solo bool) *replica {
-	r := &replica{node: n, id: id, run: rand.Uint64(), solo: solo, kick: make(chan struct{}, 1)}
+	r := &replica{node: n, id: id, run: rand.Uint64(), solo: solo, kick: make(chan struct{}, 1), opens: make(chan struct{}, 1)}
 	r.linger = time.AfterFunc(time.Hour, r.hurry)
 	r.linger.Stop()
 	r.machine = &machine{r: r, checked: make(chan struct{})}
@@ -121,6 +121,7 @@ func (r *replica) start(nodes []wire.NodeID) error {
 	close(r.machine.checked)
 	r.session = r.node.host.GetNoOPSession(shardID)
 	r.node.wg.Go(r.propose)
+	r.node.wg.Go(r.answerOpens)
 	return nil
 }
 
