@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/godwit-im/godwit/client"
 	"github.com/godwit-im/godwit/edge/auth"
 	"github.com/godwit-im/godwit/internal/fault"
 	"github.com/godwit-im/godwit/loadgen/report"
@@ -226,26 +225,11 @@ func reachable(ctx context.Context, server string) error {
 // devTokens signs users in by the server's development sign-in.
 func devTokens(server string) func(context.Context, wire.UserID) (string, error) {
 	return func(ctx context.Context, user wire.UserID) (string, error) {
-		body, err := json.Marshal(map[string]string{"user": string(user)})
-		if err != nil {
-			return "", err
+		token, _, err := client.DevToken(ctx, server, user, "")
+		if errors.Is(err, wire.CodeUnknownResource) {
+			return "", fault.New(fault.NoDevSignIn, "%s", server).Advise("set GODWIT_AUTH_HS256_SECRET, or --secret, to the server's")
 		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(server, "/")+"/v1/dev/token", bytes.NewReader(body))
-		if err != nil {
-			return "", err
-		}
-		req.Header.Set("Content-Type", "application/json")
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return "", err
-		}
-		defer resp.Body.Close()
-		var out struct{ Token string }
-		if resp.StatusCode != http.StatusOK {
-			return "", fault.New(fault.NoDevSignIn, "%s answered %s", server, resp.Status).Advise("set GODWIT_AUTH_HS256_SECRET, or --secret, to the server's")
-		}
-		err = json.NewDecoder(io.LimitReader(resp.Body, 1<<16)).Decode(&out)
-		return out.Token, err
+		return token, err
 	}
 }
 

@@ -52,7 +52,7 @@ type Options struct {
 	// Short makes every row small: it proves that the bench works, its figures
 	// mean little.
 	Short    bool
-	Progress io.Writer // one line as each row starts and ends
+	Progress io.Writer // one line as each row starts and ends; nil: nowhere
 }
 
 // row is one measurement.
@@ -82,6 +82,9 @@ var ErrNoRow = errors.New("there is no row")
 // Run measures every row in turn; a row that fails says so and the rest go on.
 // It ends early only with ctx, or at once when Options.Only names no row.
 func Run(ctx context.Context, opt Options) (*Report, error) {
+	if opt.Progress == nil {
+		opt.Progress = io.Discard
+	}
 	if err := os.MkdirAll(opt.Dir, 0o755); err != nil {
 		return nil, err
 	}

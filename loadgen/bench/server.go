@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -15,9 +14,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
+	"github.com/godwit-im/godwit/client"
 	"github.com/godwit-im/godwit/wire"
 )
 
@@ -26,8 +27,36 @@ type server struct {
 	cmd           *exec.Cmd
 	dir           string
 	public, admin string
-	log           bytes.Buffer // what it printed, for the report of a failure
+	log           tail // what it printed, for the report of a failure
 	done          chan error
+}
+
+// tailMax is how much of what a server printed is kept: its last words.
+const tailMax = 64 << 10
+
+// tail keeps the last tailMax bytes that were written to it. It is safe for
+// concurrent use: a process writes while a failure is reported.
+type tail struct {
+	mu sync.Mutex
+	b  []byte // at most 2*tailMax, so that few writes move it
+}
+
+// Write implements io.Writer; it never fails.
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.b = append(t.b, p[max(len(p)-tailMax, 0):]...)
+	if len(t.b) > 2*tailMax {
+		t.b = append(t.b[:0], t.b[len(t.b)-tailMax:]...)
+	}
+	return len(p), nil
+}
+
+// String returns what is kept.
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.b[max(len(t.b)-tailMax, 0):])
 }
 
 const (
@@ -121,17 +150,8 @@ func (s *server) do(ctx context.Context, method, url string, body io.Reader) ([]
 
 // token signs a user in by the server's development sign-in.
 func (s *server) token(ctx context.Context, u wire.UserID) (string, error) {
-	body, err := json.Marshal(map[string]string{"user": string(u)})
-	if err != nil {
-		return "", err
-	}
-	b, err := s.do(ctx, http.MethodPost, "http://"+s.public+"/v1/dev/token", bytes.NewReader(body))
-	if err != nil {
-		return "", err
-	}
-	var out struct{ Token string }
-	err = json.Unmarshal(b, &out)
-	return out.Token, err
+	token, _, err := client.DevToken(ctx, "http://"+s.public, u, "")
+	return token, err
 }
 
 // metric reads one value of /metrics, without labels.
