@@ -1,6 +1,8 @@
 package core
 
 import (
+	"errors"
+
 	"github.com/godwit-im/godwit/core/shard"
 	"github.com/godwit-im/godwit/wire"
 	"github.com/godwit-im/godwit/wire/peer"
@@ -162,9 +164,9 @@ func (r *replica) lookNow() {
 	r.sendLanes()
 }
 
-// takeUp takes up the conversations that owe bumps: one bump for the newest
-// entry, without a frame, because the older ones are only marks by now. Live
-// sessions are told to sync.
+// takeUp takes up the conversations that owe bumps, every one of them: a new
+// leader fans out nothing before. What was taken up is sent every lookPage
+// conversations; a lane that is full leaves the rest to a later look.
 func (r *replica) takeUp(led uint64) error {
 	r.mu.Lock()
 	if r.mu.led == led {
@@ -176,33 +178,45 @@ func (r *replica) takeUp(led uint64) error {
 	n := 0
 	var failed error
 	err := shard.OutboxScan(v, func(o *shard.Owed) bool {
-		groups, err := members.byShard(o.Chat, o.From, o.Peer, nil)
-		if err != nil {
-			failed = err
+		var groups []group
+		if groups, failed = members.byShard(o.Chat, o.From, o.Peer, nil); failed != nil {
 			return false
 		}
-		bump := peer.Item{Op: peer.OpBump, Chat: o.Chat, Seq: o.Last, At: o.At, User: o.From, Peer: o.Peer}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if !r.leads.Load() || r.mu.led != led {
+		var taken bool
+		if taken, failed = r.resume(o, groups, led); failed != nil {
 			return false
 		}
-		if r.mu.fan.Resume(o.Chat, o.Last) {
-			for i := range groups {
-				bump.List = groups[i].list
-				r.mu.fan.Add(groups[i].shard, &bump)
+		if taken {
+			if n++; n%lookPage == 0 {
+				r.sendLanes()
 			}
-			r.mu.fan.Settle(o.Chat)
-			r.node.c.resumed.Add(1)
-			n++
 		}
-		if n >= lookLimit {
-			r.mu.fan.LookFailed() // go on with the next look
-		}
-		return n < lookLimit
+		return true
 	})
-	if err == nil {
-		err = failed
+	return errors.Join(err, failed)
+}
+
+// errNotLeading ends a look whose leadership is over.
+var errNotLeading = errors.New("core: another leadership has begun")
+
+// resume takes up one conversation: one bump for the newest entry, without a
+// frame, because the older ones are only marks by now. Live sessions are told
+// to sync. taken is false when it is on its way already or has no room.
+func (r *replica) resume(o *shard.Owed, groups []group, led uint64) (taken bool, err error) {
+	bump := peer.Item{Op: peer.OpBump, Chat: o.Chat, Seq: o.Last, At: o.At, User: o.From, Peer: o.Peer}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.leads.Load() || r.mu.led != led {
+		return false, errNotLeading
 	}
-	return err
+	if !r.mu.fan.Resume(o.Chat, o.Last) {
+		return false, nil
+	}
+	for i := range groups {
+		bump.List = groups[i].list
+		r.mu.fan.Add(groups[i].shard, &bump)
+	}
+	r.mu.fan.Settle(o.Chat)
+	r.node.c.resumed.Add(1)
+	return true, nil
 }

@@ -60,8 +60,9 @@ const (
 	// memberPage is how many members are read at a time.
 	memberPage = 1024
 
-	// lookLimit is how many conversations one look through the outbox takes up.
-	lookLimit = 4096
+	// lookPage is how many conversations a look through the outbox takes up
+	// before it sends them.
+	lookPage = 4096
 )
 
 // Times.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/godwit-im/godwit/core/shard"
 	"github.com/godwit-im/godwit/core/store"
+	"github.com/godwit-im/godwit/shardmap"
+	"github.com/godwit-im/godwit/shardmap/watch"
 	"github.com/godwit-im/godwit/wire"
 	"github.com/godwit-im/godwit/wire/peer"
 )
@@ -73,5 +75,61 @@ func TestFailedApplyLeavesNothingBehind(t *testing.T) {
 		if r := m.outs[0].Results[0]; r.Code != wire.OK || uint64(r.Seq) != i || r.Flags&peer.FlagNew == 0 {
 			t.Errorf("entry %d after the restart: %+v, want the new message %d", i, r, i)
 		}
+	}
+}
+
+// A look takes up all that the outbox owes, however much it is: what it leaves
+// out could be cleared, unsent, by the next message of its conversation.
+func TestALookTakesUpTheWholeOutbox(t *testing.T) {
+	st, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	m, err := shardmap.New(shardmap.Draft{
+		Epoch: 1, Slots: shardmap.SpreadSlots(1), Nodes: []shardmap.Node{{ID: 1}}, Replicas: [][]wire.NodeID{{1}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &Node{store: st, log: testLog(), started: time.Now(), cfg: Config{Node: 1, Watcher: new(watch.Watcher), Now: time.Now}}
+	n.cfg.Watcher.Publish(m)
+	n.turns.New = func() any { return new(turn) }
+	r := newReplica(n, 1, true)
+	n.replicas.Store(&map[wire.ShardID]*replica{1: r})
+	close(r.machine.checked)
+	if _, err := r.machine.Open(nil); err != nil {
+		t.Fatal(err)
+	}
+	defer r.machine.batch.Close()
+
+	const chats = 2*lookPage + 10
+	r.machine.outs = make([]shard.Outcome, 1)
+	for i := 0; i < chats; {
+		b := shard.BeginEntry(make([]byte, commandHead), 1e12)
+		for range min(4096, chats-i) {
+			to := fmt.Sprintf("user-%d", i)
+			b = peer.Append(b, &peer.Item{
+				Op: peer.OpAppend, Shard: 1, Chat: wire.DirectChat("alice", wire.UserID(to)), User: []byte("alice"),
+				Peer: []byte(to), ClientMsgID: []byte(to), Body: []byte("hello"),
+			})
+			i++
+		}
+		if err := r.machine.apply([]sm.Entry{{Index: uint64(i), Cmd: b}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.machine.settle(); err != nil {
+		t.Fatal(err)
+	}
+	r.leads.Store(true)
+	if err := r.takeUp(r.mu.led); err != nil {
+		t.Fatal(err)
+	}
+	if got := n.c.resumed.Load(); got != chats {
+		t.Errorf("%d conversations were taken up, want %d", got, chats)
+	}
+	if r.takeUp(r.mu.led+1) == nil {
+		t.Error("a look of another leadership counts")
 	}
 }
