@@ -82,7 +82,7 @@ func Handler(cfg Config) http.Handler {
 	mux.HandleFunc("/debug/pprof/profile", short(pprof.Profile))
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", short(pprof.Trace))
-	return guard(hurry(mux))
+	return guard(mux)
 }
 
 // maxProfile is the longest profile or trace in seconds. A trace grows by some
@@ -101,20 +101,9 @@ func short(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// answerTimeout bounds an answer, all but a compaction's: who does not read it
-// loses the connection.
+// answerTimeout bounds a request and its answer, all but a compaction's: who
+// does not read it loses the connection.
 const answerTimeout = maxProfile*time.Second + 30*time.Second
-
-func hurry(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/debug/compact" {
-			until := time.Now().Add(answerTimeout)
-			rc := http.NewResponseController(w) // a writer without deadlines is a test's
-			_, _ = rc.SetReadDeadline(until), rc.SetWriteDeadline(until)
-		}
-		h.ServeHTTP(w, r)
-	})
-}
 
 // guard keeps pages of other sites out. What is not a browser passes: it sends
 // none of these headers and the name that it was given.
@@ -157,6 +146,8 @@ func compact(do func(context.Context) error) http.Handler {
 			return
 		}
 		defer busy.Unlock()
+		rc := http.NewResponseController(w) // a writer without deadlines is a test's
+		_, _ = rc.SetReadDeadline(time.Time{}), rc.SetWriteDeadline(time.Time{})
 		ctx, cancel := context.WithTimeout(r.Context(), compactTimeout)
 		defer cancel()
 		if err := do(ctx); err != nil {
@@ -172,7 +163,8 @@ func compact(do func(context.Context) error) http.Handler {
 // meant for a Listener: a silent connection has its slot for five seconds, one
 // between requests for a little longer than scrapers pause.
 func NewServer(h http.Handler) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	return &http.Server{Handler: h, MaxHeaderBytes: 16 << 10,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: answerTimeout, WriteTimeout: answerTimeout, IdleTimeout: time.Minute}
 }
 
 // ready runs all checks and returns what is missing, one line each.

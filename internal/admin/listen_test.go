@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -92,5 +93,33 @@ func TestLongProfiles(t *testing.T) {
 	w := httptest.NewRecorder()
 	if h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/debug/pprof/trace?seconds=0.01", nil)); w.Code != 200 || w.Body.Len() == 0 {
 		t.Errorf("a short one: %d", w.Code)
+	}
+}
+
+// A compaction may take longer than any other answer.
+func TestLongCompaction(t *testing.T) {
+	ln, err := Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const limit = 50 * time.Millisecond
+	srv := NewServer(Handler(Config{Metrics: prometheus.NewRegistry(), Compact: func(ctx context.Context) error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(4 * limit):
+			return nil
+		}
+	}}))
+	srv.ReadTimeout, srv.WriteTimeout = limit, limit
+	go func() { _ = srv.Serve(ln) }()
+	defer srv.Close()
+	resp, err := http.Post("http://"+ln.Addr().String()+"/debug/compact", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 204 {
+		t.Error(resp.Status)
 	}
 }

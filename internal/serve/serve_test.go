@@ -281,6 +281,12 @@ func TestNoDevelopmentSignInWithAKey(t *testing.T) {
 	if _, _, err := client.DevToken(t.Context(), "http://"+s.Public, "alice", ""); err == nil {
 		t.Error("a token for the asking")
 	}
+	if try := "GODWIT_TOKEN=$(godwit token --user alice) godwit chat --with bob --server http://" + s.Public; !strings.Contains(s.out.String(), try) {
+		t.Errorf("no %q in %s", try, s.out)
+	}
+	if strings.Contains(s.out.String(), cfg.AuthHS256Secret) {
+		t.Error("the secret was printed")
+	}
 	if strings.Contains(s.out.String(), "DEVELOPMENT") {
 		t.Error("the start-up lines claim development sign-in")
 	}
