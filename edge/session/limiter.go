@@ -21,3 +21,7 @@ func (g *gcra) allow(now wire.Millis, rate, burst int) (wait wire.Millis) {
 	*g = gcra(full)
 	return 0
 }
+
+// empty reports whether the bucket has run empty: nobody took anything for as
+// long as it was full.
+func (g gcra) empty(now wire.Millis) bool { return int64(g) <= int64(now)*1000 }

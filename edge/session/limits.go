@@ -66,6 +66,10 @@ const (
 	// tells. Ticks in larger groups come from the history's cursors.
 	MaxStatuses = 64
 
+	// MaxStrikes is how many refused pings end a connection whose bucket has not
+	// run empty meanwhile: a flood costs the edge as much as messages do.
+	MaxStrikes = 1000
+
 	// ReasonMax bounds the reason of a close frame: 125 less the code.
 	ReasonMax = 123
 )

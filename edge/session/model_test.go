@@ -205,6 +205,7 @@ func TestNoGapsWhateverHappens(t *testing.T) {
 		w.s.Start(w.l, w, 7, wire.Msgpack, &Identity{User: "alice"})
 		w.s.Message(w.l, w, wire.AppendMsgpack(nil, &wire.Frame{Op: wire.OpHello}))
 		for range 300 {
+			w.l.Tight = w.rng.IntN(3) == 0
 			w.step()
 		}
 		w.settle()

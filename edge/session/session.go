@@ -85,6 +85,7 @@ type Session struct {
 	tag      uint32 // of the sync request that is out
 	outbound uint32 // bytes that the socket has not taken
 	inFlight uint16 // sends that are not answered
+	strikes  uint16 // pings refused since the client last paused
 	userLen  uint8  // of ids; 0: nobody has signed in
 	state    State
 	flags    flags
@@ -160,7 +161,9 @@ func (s *Session) message(l *Loop, payload []byte) {
 	l.Counters.Messages.Add(1)
 	err := wire.Decode(payload, &l.in, s.reader.format)
 	if wait := s.limit(l, l.in.Op); wait > 0 {
-		s.refuse(l, refusal{code: wire.CodeTooFast, id: l.in.ClientMsgID, after: wait})
+		if l.in.Op != wire.OpPing || !s.strike(l) {
+			s.refuse(l, refusal{code: wire.CodeTooFast, id: l.in.ClientMsgID, after: wait})
+		}
 		return
 	}
 	if err != nil {
@@ -181,7 +184,21 @@ func (s *Session) limit(l *Loop, op wire.Op) wire.Millis {
 	if op == wire.OpSendMessage {
 		return s.sends.allow(l.Now, l.cfg.SendRate, l.cfg.SendBurst)
 	}
+	if s.ops.empty(l.Now) {
+		s.strikes = 0
+	}
 	return s.ops.allow(l.Now, l.cfg.OpsRate, l.cfg.OpsBurst)
+}
+
+// strike counts a ping that was refused and ends a client that goes on and on:
+// no client needs one more often than the heartbeat. It reports whether it did.
+func (s *Session) strike(l *Loop) bool {
+	if s.strikes++; s.strikes < MaxStrikes {
+		return false
+	}
+	l.Counters.TooFast.Add(1)
+	s.fatal(l, wire.CodeTooFast)
+	return true
 }
 
 // handle acts on l.in, which fits the state.
@@ -207,7 +224,9 @@ func (s *Session) handle(l *Loop) {
 // RFC 6455 allows.
 func (s *Session) pong(l *Loop, payload []byte) {
 	if s.limit(l, wire.OpPing) > 0 {
-		l.Counters.TooFast.Add(1)
+		if !s.strike(l) {
+			l.Counters.TooFast.Add(1)
+		}
 		return
 	}
 	if s.admit(l, dear, len(payload)) {

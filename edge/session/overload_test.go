@@ -59,3 +59,44 @@ func TestTightLoopEnds(t *testing.T) {
 		t.Errorf("above the soft limit: closed with %v", out.closed)
 	}
 }
+
+// A flood of pings of either kind ends; a client that pauses starts afresh, and
+// refused sends do not count: those a client has to repeat.
+func TestPingFlood(t *testing.T) {
+	cfg := Defaults()
+	cfg.OpsRate, cfg.OpsBurst, cfg.SendRate, cfg.SendBurst = 10, 10, 1, 1
+	ping := wire.Append(nil, &wire.Frame{Op: wire.OpPing}, wire.JSON)
+	send := wire.Append(nil, &wire.Frame{Op: wire.OpSendMessage, To: []byte("bob"), ClientMsgID: []byte("m"), Content: []byte("x")}, wire.JSON)
+	control := []byte{0x89, 0x80, 0, 0, 0, 0}
+	for name, once := range map[string]func(*Session, *Loop, *nowhere){
+		"op":      func(s *Session, l *Loop, out *nowhere) { s.Message(l, out, ping) },
+		"control": func(s *Session, l *Loop, out *nowhere) { s.Receive(l, out, append([]byte(nil), control...)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLoop(t, cfg)
+			s, out := liveSession(t, l, wire.JSON)
+			l.Now += 10_000
+			for range 2 {
+				for range cfg.OpsBurst + MaxStrikes - 1 {
+					once(s, l, out)
+					s.OutboundBuffered(l, out, 0)
+				}
+				for range 2 * MaxStrikes {
+					s.Message(l, out, send)
+					s.OutboundBuffered(l, out, 0)
+				}
+				if s.State() != Live {
+					t.Fatalf("ended too early with %v", out.closed)
+				}
+				l.Now += 1000
+			}
+			for range cfg.OpsBurst + MaxStrikes {
+				once(s, l, out)
+				s.OutboundBuffered(l, out, 0)
+			}
+			if s.State() != Closed || out.closed != wire.CodeTooFast {
+				t.Errorf("the flood goes on: %v, %v", s.State(), out.closed)
+			}
+		})
+	}
+}
