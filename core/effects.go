@@ -2,6 +2,7 @@ package core
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/godwit-im/godwit/core/shard"
 	"github.com/godwit-im/godwit/wire"
@@ -60,16 +61,10 @@ func (r *replica) fanOut(e *shard.Effect, t *turn) {
 // tellCursor sends the other members a touch with the status_update of a
 // cursor that rose.
 func (r *replica) tellCursor(e *shard.Effect, t *turn) {
-	if e.Peer == nil {
-		if r.machine.settle() != nil {
-			return
-		}
-		info, ok, err := shard.ChatInfo(r.members.view, e.Chat)
-		if err != nil || !ok || info.Members > touchMembers {
-			return
-		}
+	groups, err := r.touched(e)
+	if err != nil {
+		r.unread(&r.node.c.touchesUnread, "status update", err)
 	}
-	groups, err := r.members.byShard(e.Chat, nil, e.Peer, e.User)
 	if err != nil || len(groups) == 0 {
 		return
 	}
@@ -84,6 +79,29 @@ func (r *replica) tellCursor(e *shard.Effect, t *turn) {
 	for i := range groups {
 		touch.List = groups[i].list
 		r.mu.fan.AddTouch(groups[i].shard, &touch)
+	}
+}
+
+// touched returns who is told of a cursor that rose, nobody in a conversation
+// of many.
+func (r *replica) touched(e *shard.Effect) ([]group, error) {
+	if e.Peer == nil {
+		if err := r.machine.settle(); err != nil {
+			return nil, err
+		}
+		info, ok, err := shard.ChatInfo(r.members.view, e.Chat)
+		if err != nil || !ok || info.Members > touchMembers {
+			return nil, err
+		}
+	}
+	return r.members.byShard(e.Chat, nil, e.Peer, e.User)
+}
+
+// unread counts something that is not sent because the store could not be
+// read, and says so the first time.
+func (r *replica) unread(count *atomic.Uint64, what string, err error) {
+	if count.Add(1) == 1 {
+		r.node.log.Error("core: reading fails, some hints are not sent; check the disk", "shard", r.id, "lost", what, "err", err)
 	}
 }
 

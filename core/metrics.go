@@ -15,6 +15,7 @@ type counters struct {
 	leftToOutbox, resumed, refusedLanes, hintsLost atomic.Uint64
 	reads, elected, failures                       atomic.Uint64
 	unsent, badBatches, badItems                   atomic.Uint64
+	touchesUnread, hintsUnread                     atomic.Uint64
 }
 
 // counter is one row of the table of counters.
@@ -47,6 +48,8 @@ func table() []counter {
 		{refused, "storage", refusedHelp, func(c *counters) *atomic.Uint64 { return &c.storage }},
 		{left, "outbox", leftHelp, func(c *counters) *atomic.Uint64 { return &c.leftToOutbox }},
 		{left, "hint_at_follower", leftHelp, func(c *counters) *atomic.Uint64 { return &c.hintsLost }},
+		{left, "touch_unread", leftHelp, func(c *counters) *atomic.Uint64 { return &c.touchesUnread }},
+		{left, "hint_unread", leftHelp, func(c *counters) *atomic.Uint64 { return &c.hintsUnread }},
 		{left, "unsent_batch", leftHelp, func(c *counters) *atomic.Uint64 { return &c.unsent }},
 		{left, "bad_batch", leftHelp, func(c *counters) *atomic.Uint64 { return &c.badBatches }},
 		{left, "bad_item", leftHelp, func(c *counters) *atomic.Uint64 { return &c.badItems }},

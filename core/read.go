@@ -79,7 +79,10 @@ func (rd *reader) answer(j job) {
 	err := j.r.machine.settle()
 	if it.Op == peer.OpTyping {
 		if err == nil {
-			rd.typing(j.r, v, &it, t)
+			err = rd.typing(j.r, v, &it, t)
+		}
+		if err != nil {
+			j.r.unread(&n.c.hintsUnread, "typing", err)
 		}
 		return
 	}
@@ -138,18 +141,18 @@ func pageLimit(limit uint32, most int) int {
 }
 
 // typing sends the hint that somebody types to the other members' shards.
-func (rd *reader) typing(r *replica, v *store.View, it *peer.Item, t *turn) {
+func (rd *reader) typing(r *replica, v *store.View, it *peer.Item, t *turn) error {
 	if member, err := shard.IsMember(v, it.Chat, it.User); err != nil || !member {
-		return
+		return err
 	}
 	info, ok, err := shard.ChatInfo(v, it.Chat)
 	if err != nil || !ok || info.Members > typingMembers {
-		return
+		return err
 	}
 	members := memberReader{node: r.node, settle: r.machine.settle, view: v}
 	groups, err := members.byShard(it.Chat, nil, nil, it.User)
 	if err != nil {
-		return
+		return err
 	}
 	frame := wire.AppendMsgpack(nil, &wire.Frame{
 		Op: wire.OpTyping, Chat: it.Chat, Typing: wire.TypingState(it.Flags), User: it.User,
@@ -159,6 +162,7 @@ func (rd *reader) typing(r *replica, v *store.View, it *peer.Item, t *turn) {
 			Op: peer.OpHint, Shard: groups[i].shard, List: groups[i].list, Body: frame,
 		})
 	}
+	return nil
 }
 
 // open registers a session. From then on it gets live pushes; the answer

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-im/godwit/core/shard"
 	"github.com/godwit-im/godwit/wire"
 	"github.com/godwit-im/godwit/wire/peer"
 )
@@ -60,5 +61,41 @@ func TestOpenOfAnEarlierLeadershipIsRefused(t *testing.T) {
 	}
 	if got := answer(led); got != wire.OK {
 		t.Errorf("a session of this leadership: %v", got)
+	}
+}
+
+// A tick or a typing hint that is not sent because the store cannot be read is
+// counted by name.
+func TestUnreadHintsAreCounted(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	n, r := w.cores[1], w.cores[1].replica(1)
+	chat := wire.NewChatID(wire.Group, [32]byte{7})
+	if a := w.edge.ask(peer.Item{
+		Op: peer.OpCreateGroup, Shard: 1, Chat: chat, User: []byte("alice"), Name: []byte("all"),
+		List: peer.AppendBytes(nil, "bob"),
+	}); a.Code != wire.OK {
+		t.Fatal(a.Code)
+	}
+	w.ready()
+	if err := r.machine.settle(); err != nil {
+		t.Fatal(err)
+	}
+	applied, err := n.store.Applied(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := n.store.NewBatch(1)
+	defer b.Close()
+	b.Set(append([]byte{'c'}, chat[:]...), []byte("no row"))
+	if err := b.Commit(applied); err != nil {
+		t.Fatal(err)
+	}
+	turn := n.turn()
+	r.tellCursor(&shard.Effect{Kind: shard.CursorMoved, Chat: chat, User: []byte("alice"), Delivered: 1}, turn)
+	raw := peer.Append(nil, &peer.Item{Op: peer.OpTyping, Shard: 1, Chat: chat, User: []byte("alice"), Flags: uint8(wire.TypingStart)})
+	new(reader).answer(job{r: r, from: edgeID, raw: raw})
+	n.flush(turn)
+	if touches, hints := n.c.touchesUnread.Load(), n.c.hintsUnread.Load(); touches != 1 || hints != 1 {
+		t.Errorf("%d touches and %d hints are counted, want one of each", touches, hints)
 	}
 }
