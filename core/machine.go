@@ -206,15 +206,25 @@ func (m *machine) SaveSnapshot(at any, w io.Writer, stop <-chan struct{}) error 
 	return err
 }
 
-// RecoverFromSnapshot implements sm.IOnDiskStateMachine.
+// RecoverFromSnapshot implements sm.IOnDiskStateMachine. Like Update it returns
+// no error that would end the process: the replica stops taking part.
 func (m *machine) RecoverFromSnapshot(r io.Reader, stop <-chan struct{}) error {
+	err := m.recoverFrom(r, stop)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, store.ErrStopped) {
+		m.r.fail(fmt.Errorf("core: taking over a snapshot: %w", err))
+		<-stop // dragonboat would go on with the entries behind the snapshot
+	}
+	return sm.ErrSnapshotStopped
+}
+
+func (m *machine) recoverFrom(r io.Reader, stop <-chan struct{}) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forget()
 	_, err := m.r.node.store.Recover(m.r.id, r, stop)
-	if errors.Is(err, store.ErrStopped) {
-		return sm.ErrSnapshotStopped
-	}
 	return err
 }
 

@@ -1,7 +1,10 @@
 package core
 
 import (
+	"errors"
 	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -131,5 +134,24 @@ func TestALookTakesUpTheWholeOutbox(t *testing.T) {
 	}
 	if r.takeUp(r.mu.led+1) == nil {
 		t.Error("a look of another leadership counts")
+	}
+}
+
+// A snapshot that cannot be taken over stops the replica, not the process.
+func TestBrokenSnapshotStopsTheReplica(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	r := w.cores[1].replica(1)
+	stop, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- r.machine.RecoverFromSnapshot(strings.NewReader("no snapshot, but long enough"), stop) }()
+	end := time.Now().Add(patience)
+	for !r.failed.Load() && len(done) == 0 && time.Now().Before(end) {
+		runtime.Gosched()
+	}
+	if !r.failed.Load() {
+		t.Error("the replica goes on")
+	}
+	close(stop)
+	if err := <-done; !errors.Is(err, sm.ErrSnapshotStopped) {
+		t.Errorf("RecoverFromSnapshot = %v, which ends the process", err)
 	}
 }
