@@ -30,7 +30,8 @@ type LogLostError struct {
 func (e *LogLostError) Error() string {
 	do := "restore the whole data directory from a backup"
 	if !e.Solo {
-		do = "restore the whole data directory from a backup, or remove this node's and let it rejoin from the other replicas"
+		// A leader that lives on believes this node to have what it lost.
+		do = "remove this node's data directory, restart the other nodes that hold the shard, and start this one after them: it takes over what they have"
 	}
 	return fmt.Sprintf("core: the Raft log of shard %d in %s ends at entry %d, but the store has applied entry %d: a log file there is damaged or was cut; %s",
 		e.Shard, e.Dir, e.Last, e.Applied, do)

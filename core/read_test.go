@@ -12,7 +12,7 @@ import (
 // More shards without quorum than there are readers leave the reads of a
 // healthy shard alone.
 func TestOpensWithoutQuorumLeaveReadersAlone(t *testing.T) {
-	w := newWorld(t, 1, readers+2)
+	w := newWorld(t, 1, readers+4) // two have an entry under way, one is read
 	w.edge.say("alice", "bob", "hello", 1)
 	n, healthy := w.cores[1], w.chatShard(aliceBob)
 	turn := n.turn()
