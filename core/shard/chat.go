@@ -8,10 +8,6 @@ import (
 	"github.com/godwit-im/godwit/wire/peer"
 )
 
-// KindGroupCreated is the kind of the first entry of a group. Its sender is
-// the creator and its content the group's name.
-const KindGroupCreated = "group.created"
-
 // kindText is what an entry without a kind is; it is not stored.
 const kindText = "text"
 
@@ -208,7 +204,7 @@ func (m *Machine) createGroup(it *peer.Item, res *Result) error {
 		p.row = member{exists: true, joined: 1}
 		m.members.change(p)
 	}
-	e := logEntry{sender: it.User, kind: []byte(KindGroupCreated), content: it.Name}
+	e := logEntry{sender: it.User, kind: []byte(wire.KindGroupCreated), content: it.Name}
 	m.addEntry(n, &e, it, res)
 	return nil
 }
