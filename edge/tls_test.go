@@ -2,52 +2,15 @@ package edge
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/godwit-im/godwit/internal/testcert"
 	"github.com/godwit-im/godwit/wire"
 )
-
-// testCert writes a certificate for 127.0.0.1 and its key, and returns a pool
-// that trusts it.
-func testCert(t testing.TB, dir string, serial int64) (certFile, keyFile string, pool *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "edge"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for name, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: keyDER}} {
-		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	pool = x509.NewCertPool()
-	pool.AddCert(must(x509.ParseCertificate(der)))
-	return certFile, keyFile, pool
-}
 
 func must[T any](v T, err error) T {
 	if err != nil {
@@ -58,14 +21,14 @@ func must[T any](v T, err error) T {
 
 // startTLS runs a fleet whose public address speaks TLS.
 func startTLS(t testing.TB, change func(*Config)) *fleet {
-	certFile, keyFile, pool := testCert(t, t.TempDir(), 1)
+	cert := testcert.New(t)
 	f := start(t, func(c *Config) {
-		c.CertFile, c.KeyFile = certFile, keyFile
+		c.CertFile, c.KeyFile = cert.CertFile, cert.KeyFile
 		if change != nil {
 			change(c)
 		}
 	})
-	f.trust(&tls.Config{RootCAs: pool})
+	f.trust(cert.Trust())
 	return f
 }
 
@@ -120,9 +83,9 @@ func TestTLSShutdown(t *testing.T) {
 // A renewed certificate is picked up; one that is broken leaves the old one.
 func TestCertificateReload(t *testing.T) {
 	dir := t.TempDir()
-	certFile, keyFile, _ := testCert(t, dir, 1)
+	cert := testcert.Write(t, dir, 1)
 	var warned error
-	cs := &certificates{certFile: certFile, keyFile: keyFile, warn: func(err error) { warned = err }}
+	cs := &certificates{certFile: cert.CertFile, keyFile: cert.KeyFile, warn: func(err error) { warned = err }}
 	if err := cs.load(cs.changed()); err != nil {
 		t.Fatal(err)
 	}
@@ -135,15 +98,15 @@ func TestCertificateReload(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	testCert(t, dir, 2)
-	later(certFile, time.Minute)
+	testcert.Write(t, dir, 2)
+	later(cert.CertFile, time.Minute)
 	if got := serial(); got != 2 {
 		t.Errorf("serial %d after the renewal, want 2", got)
 	}
-	if err := os.WriteFile(certFile, []byte("nonsense"), 0o600); err != nil {
+	if err := os.WriteFile(cert.CertFile, []byte("nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	later(certFile, 2*time.Minute)
+	later(cert.CertFile, 2*time.Minute)
 	if got := serial(); got != 2 || warned == nil {
 		t.Errorf("serial %d, warning %v after a broken renewal", got, warned)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/zeebo/xxh3"
 	"pgregory.net/rapid"
 
+	"github.com/godwit-im/godwit/internal/story"
 	"github.com/godwit-im/godwit/shardmap"
 	"github.com/godwit-im/godwit/wire"
 )
@@ -266,15 +267,5 @@ func TestDiff(t *testing.T) {
 }
 
 func TestStringIsATable(t *testing.T) {
-	const golden = "testdata/map.txt"
-	got := mustNew(t, small()).String()
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil || got != string(want) {
-		t.Errorf("%v; -update rewrites it; got\n%s", err, got)
-	}
+	story.Golden(t, "testdata/map.txt", mustNew(t, small()).String(), *update)
 }

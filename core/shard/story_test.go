@@ -4,13 +4,12 @@ import (
 	"crypto/sha256"
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/godwit-im/godwit/internal/story"
 	"github.com/godwit-im/godwit/wire"
 	"github.com/godwit-im/godwit/wire/peer"
 )
@@ -28,24 +27,12 @@ var update = flag.Bool("update", false, "rewrite the stories in testdata")
 //	changes, chats, range, members, outbox, device, info     reads
 //
 // Conversations are written alice+bob, or #name for a group.
-func TestStories(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no stories: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) { playStory(t, file) })
-	}
-}
+func TestStories(t *testing.T) { story.Play(t, "testdata/*.txt", *update, playStory) }
 
-func playStory(t *testing.T, file string) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+func playStory(t *testing.T, text string) string {
 	w := newWorld(t)
 	var got strings.Builder
-	for i, block := range strings.Split(strings.TrimSpace(string(text)), "\n\n") {
+	for i, block := range strings.Split(strings.TrimSpace(text), "\n\n") {
 		if i > 0 {
 			got.WriteString("\n")
 		}
@@ -56,25 +43,7 @@ func playStory(t *testing.T, file string) {
 		command, _, _ := strings.Cut(block, "\n----")
 		fmt.Fprintf(&got, "%s\n----\n%s", command, w.run(command))
 	}
-	if *update {
-		if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if got.String() != string(text) {
-		t.Errorf("%s went another way; look at the difference after go test -run TestStories -update\n%s", file, firstDifference(got.String(), string(text)))
-	}
-}
-
-func firstDifference(got, want string) string {
-	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
-	for i := range min(len(g), len(w)) {
-		if g[i] != w[i] {
-			return fmt.Sprintf("line %d\n got %s\nwant %s", i+1, g[i], w[i])
-		}
-	}
-	return "one is longer"
+	return got.String()
 }
 
 // run carries out one command and returns its answer, ending in a newline.

@@ -3,11 +3,11 @@ package session
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"unsafe"
 
+	"github.com/godwit-im/godwit/internal/story"
 	"github.com/godwit-im/godwit/wire"
 	"github.com/godwit-im/godwit/wire/peer"
 )
@@ -109,17 +109,7 @@ func TestMatrix(t *testing.T) {
 			checkCell(t, state, op, d)
 		}
 	}
-	name := "testdata/matrix.txt"
-	if *update {
-		if err := os.WriteFile(name, []byte(got.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantText(t, name, got.String(), string(want))
+	story.Golden(t, "testdata/matrix.txt", got.String(), *update)
 }
 
 // inState returns a session in state.

@@ -4,14 +4,13 @@ import (
 	"encoding/hex"
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/gobwas/ws"
 
+	"github.com/godwit-im/godwit/internal/story"
 	"github.com/godwit-im/godwit/wire"
 	"github.com/godwit-im/godwit/wire/peer"
 )
@@ -35,46 +34,7 @@ var update = flag.Bool("update", false, "rewrite the stories in testdata")
 //	buffered N                 the socket holds N bytes
 //	wait MS                    time passes; the session is woken when it asked
 //	drain MS | resync | reopen | gone
-func TestStories(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.story.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no stories: %v", err)
-	}
-	for _, name := range files {
-		t.Run(filepath.Base(name), func(t *testing.T) {
-			text, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := playStory(t, string(text))
-			if *update {
-				if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			wantText(t, name, got, string(text))
-		})
-	}
-}
-
-// wantText reports the first line in which got and want differ.
-func wantText(t *testing.T, name, got, want string) {
-	t.Helper()
-	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
-	for i := range max(len(g), len(w)) {
-		a, b := "(end)", "(end)"
-		if i < len(g) {
-			a = g[i]
-		}
-		if i < len(w) {
-			b = w[i]
-		}
-		if a != b {
-			t.Fatalf("%s:%d\n got: %s\nwant: %s\n(-update rewrites it, if it should be so)", name, i+1, a, b)
-		}
-	}
-}
+func TestStories(t *testing.T) { story.Play(t, "testdata/*.story.txt", *update, playStory) }
 
 func playStory(t *testing.T, text string) string {
 	p := &player{t: t, cfg: Defaults(), reach: true}

@@ -3,19 +3,11 @@ package serve_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
-	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -30,6 +22,7 @@ import (
 	"github.com/godwit-im/godwit/internal/config"
 	"github.com/godwit-im/godwit/internal/fault"
 	"github.com/godwit-im/godwit/internal/serve"
+	"github.com/godwit-im/godwit/internal/testcert"
 	"github.com/godwit-im/godwit/wire"
 )
 
@@ -292,44 +285,11 @@ func TestNoDevelopmentSignInWithAKey(t *testing.T) {
 	}
 }
 
-// certificate writes a self-signed certificate for 127.0.0.1 and its key.
-func certificate(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(name, kind string, b []byte) string {
-		name = filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return name
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool = x509.NewCertPool()
-	pool.AddCert(cert)
-	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", keyDER), pool
-}
-
 func TestChatOverTLS(t *testing.T) {
 	cfg := settings(t.TempDir())
 	cfg.AuthHS256Secret = strings.Repeat("k", 32)
-	var pool *x509.CertPool
-	cfg.TLSCert, cfg.TLSKey, pool = certificate(t)
+	cert := testcert.New(t)
+	cfg.TLSCert, cfg.TLSKey = cert.CertFile, cert.KeyFile
 	s := start(t, cfg)
 	connect := func(user string) *client.Client {
 		claims := jwt.MapClaims{"sub": user, "exp": time.Now().Add(time.Hour).Unix()}
@@ -337,7 +297,7 @@ func TestChatOverTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := client.Connect(t.Context(), client.Config{URL: "https://" + s.Public, Token: token, TLS: &tls.Config{RootCAs: pool}})
+		c, err := client.Connect(t.Context(), client.Config{URL: "https://" + s.Public, Token: token, TLS: cert.Trust()})
 		if err != nil {
 			t.Fatal(err)
 		}

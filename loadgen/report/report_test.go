@@ -3,10 +3,10 @@ package report_test
 import (
 	"bytes"
 	"flag"
-	"os"
 	"strings"
 	"testing"
 
+	"github.com/godwit-im/godwit/internal/story"
 	"github.com/godwit-im/godwit/loadgen/check"
 	"github.com/godwit-im/godwit/loadgen/report"
 	"github.com/godwit-im/godwit/loadgen/swarm"
@@ -40,19 +40,7 @@ func TestTable(t *testing.T) {
 			if err := r.WriteTable(&got); err != nil {
 				t.Fatal(err)
 			}
-			file := "testdata/" + name + ".txt"
-			if *update {
-				if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got.Bytes(), want) {
-				t.Errorf("got\n%s\nwant\n%s", &got, want)
-			}
+			story.Golden(t, "testdata/"+name+".txt", got.String(), *update)
 		})
 	}
 }

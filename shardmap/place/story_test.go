@@ -1,15 +1,13 @@
 package place_test
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/godwit-im/godwit/internal/story"
 	"github.com/godwit-im/godwit/shardmap"
 	"github.com/godwit-im/godwit/shardmap/place"
 	"github.com/godwit-im/godwit/wire"
@@ -24,34 +22,13 @@ var update = flag.Bool("update", false, "rewrite the stories in testdata")
 //
 // where 1a is node 1 in zone a. What follows a command, up to the next one, is
 // what it answers; -update writes it anew. A "#" line is a remark and stays.
-func TestStories(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no stories: %v", err)
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := replay(t, string(want))
-			if *update {
-				if err := os.WriteFile(file, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			} else if !bytes.Equal(got, want) {
-				t.Errorf("the story has changed (-update rewrites it); now it reads:\n%s", got)
-			}
-		})
-	}
-}
+func TestStories(t *testing.T) { story.Play(t, "testdata/*.txt", *update, replay) }
 
 // replay runs the commands of a story and returns it with their answers.
-func replay(t *testing.T, story string) []byte {
-	var out bytes.Buffer
+func replay(t *testing.T, text string) string {
+	var out strings.Builder
 	var m *shardmap.Map
-	for line := range strings.Lines(story) {
+	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "#") {
 			out.WriteString(line)
 		}
@@ -64,7 +41,7 @@ func replay(t *testing.T, story string) []byte {
 		out.WriteString(answer)
 		m = next
 	}
-	return out.Bytes()
+	return out.String()
 }
 
 func run(t *testing.T, m *shardmap.Map, words []string) (*shardmap.Map, string) {
