@@ -48,7 +48,6 @@ type faults struct {
 	skipPushes     int
 	mute           bool
 	heartbeat      time.Duration
-	inFlight       uint32
 }
 
 // Counts are what a server has seen.
@@ -190,9 +189,6 @@ func (s *Server) Mute(on bool) { s.with(func(f *faults) { f.mute = on }) }
 
 // SetHeartbeat sets the heartbeat that later welcomes name, in whole seconds.
 func (s *Server) SetHeartbeat(d time.Duration) { s.with(func(f *faults) { f.heartbeat = d }) }
-
-// SetInFlight sets the limit of unacknowledged sends that later welcomes name.
-func (s *Server) SetInFlight(n int) { s.with(func(f *faults) { f.inFlight = uint32(n) }) }
 
 func (s *Server) with(do func(*faults)) {
 	s.mu.Lock()

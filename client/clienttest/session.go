@@ -153,7 +153,7 @@ func (ses *session) hello(f *wire.Frame, token string) {
 	u := ses.s.user(id)
 	ses.push(&wire.Frame{Op: wire.OpWelcome, User: []byte(id), Device: []byte(device), Cursor: u.stamp, HasCursor: true,
 		HeartbeatS: uint16(fl.heartbeat / time.Second),
-		Limits:     wire.Limits{Content: wire.MaxContent, Frame: uint32(wire.MaxFrame(wire.Msgpack, wire.MaxContent)), InFlight: fl.inFlight}})
+		Limits:     wire.Limits{Content: wire.MaxContent, Frame: uint32(wire.MaxFrame(wire.Msgpack, wire.MaxContent))}})
 	since := wire.Cursor(0)
 	if f.HasCursor {
 		since = f.Cursor
@@ -206,9 +206,13 @@ func (ses *session) send(f *wire.Frame) {
 	}
 }
 
-// target finds or makes the conversation of a send.
+// target finds or makes the conversation of a send, or says what the real
+// server would refuse it with.
 func (ses *session) target(f *wire.Frame) (*chat, wire.Code) {
 	s := ses.s
+	if wire.KindReserved(f.Kind) {
+		return nil, wire.CodeBadField
+	}
 	if len(f.To) > 0 {
 		peer := wire.UserID(f.To)
 		if peer == ses.user {
