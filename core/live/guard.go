@@ -35,7 +35,7 @@ const (
 // pushed. A conversation of which nothing is remembered starts at seq.
 func (t *Table) Judge(user []byte, chat wire.ChatID, seq wire.Seq) Verdict {
 	k := guardKey{t.keyOf(user), chat}
-	if _, ok := t.users[k.user]; !ok {
+	if t.first(k.user) == none {
 		// What a session that comes later has is up to its own sync.
 		if len(t.guard) > 0 {
 			delete(t.guard, k)
@@ -83,7 +83,7 @@ type owed struct {
 // Pushed remembers that the session at p owes an acknowledgement for entry seq
 // of chat since tick. A wait that has begun is not prolonged by another push.
 func (t *Table) Pushed(p Place, chat wire.ChatID, seq wire.Seq, tick uint32) {
-	k, gen := owedKey{int32(p), chat}, t.sessions[p].gen
+	k, gen := owedKey{int32(p), chat}, t.At(p).gen
 	o, ok := t.owed[k]
 	switch {
 	case ok && o.gen == gen:
@@ -105,7 +105,7 @@ func (t *Table) Acknowledged(user, device []byte, chat wire.ChatID, seq wire.Seq
 	}
 	d := t.deviceOf(device)
 	for p, ok := t.First(user); ok; p, ok = t.Next(p) {
-		if t.sessions[p].device != d {
+		if t.At(p).device != d {
 			continue
 		}
 		k := owedKey{int32(p), chat}
@@ -126,7 +126,7 @@ func (t *Table) Acknowledged(user, device []byte, chat wire.ChatID, seq wire.Seq
 // each conversation it owes.
 func (t *Table) Late(limit uint32, fn func(*Session)) {
 	for k, o := range t.owed {
-		s := &t.sessions[k.place]
+		s := t.sessions.at(k.place)
 		switch {
 		case s.gen != o.gen:
 			delete(t.owed, k) // the session has ended

@@ -35,17 +35,16 @@ type Session struct {
 	device uint64 // keyed hash of the device
 	user   key
 	Edge   wire.NodeID
-	next   int32  // next session of the user, or next free place
+	next   int32  // next session in the bucket of the index, or next free place
 	gen    uint32 // rises when the place is given to another session; odd: in use
 }
 
 // Table is the sessions of the users of one shard.
 type Table struct {
 	seeds    [2]maphash.Seed
-	sessions []Session
-	free     int32
+	sessions places
+	index    index
 	live     int
-	users    map[key]int32 // first session of the user
 	guard    map[guardKey]wire.Seq
 	owed     map[owedKey]owed
 
@@ -62,8 +61,7 @@ func New() *Table {
 
 // Clear forgets everything, as when the replica stops being the leader.
 func (t *Table) Clear() {
-	t.sessions, t.free, t.live = nil, none, 0
-	t.users = make(map[key]int32)
+	t.sessions, t.index, t.live = places{free: none}, index{}, 0
 	t.guard = make(map[guardKey]wire.Seq)
 	t.owed = make(map[owedKey]owed)
 }
@@ -82,14 +80,9 @@ func (t *Table) deviceOf(device []byte) uint64 { return maphash.Bytes(t.seeds[0]
 // Open adds a session, or renews one that is there. It returns
 // CodeTooManySessions when the user has MaxSessions others.
 func (t *Table) Open(edge wire.NodeID, id wire.SessionID, user, device []byte) wire.Code {
-	k := t.keyOf(user)
-	first, ok := t.users[k]
-	if !ok {
-		first = none
-	}
-	n := 0
-	for i := first; i != none; i = t.sessions[i].next {
-		if s := &t.sessions[i]; s.ID == id && s.Edge == edge {
+	k, n := t.keyOf(user), 0
+	for i := t.first(k); i != none; i = t.after(i, k) {
+		if s := t.sessions.at(i); s.ID == id && s.Edge == edge {
 			s.device = t.deviceOf(device)
 			return wire.OK
 		}
@@ -98,64 +91,69 @@ func (t *Table) Open(edge wire.NodeID, id wire.SessionID, user, device []byte) w
 	if n >= MaxSessions {
 		return wire.CodeTooManySessions
 	}
-	i := t.place()
-	s := &t.sessions[i]
-	*s = Session{ID: id, device: t.deviceOf(device), user: k, Edge: edge, next: first, gen: s.gen + 1}
-	t.users[k] = i
+	if t.live >= int(t.index.n) {
+		t.index.grow(&t.sessions)
+	}
+	i, b := t.sessions.take(), t.index.bucket(t.index.of(k))
+	s := t.sessions.at(i)
+	*s = Session{ID: id, device: t.deviceOf(device), user: k, Edge: edge, next: *b, gen: s.gen + 1}
+	*b = i
 	t.live++
 	return wire.OK
 }
 
-// place returns a free place, growing the table when there is none.
-func (t *Table) place() int32 {
-	if i := t.free; i != none {
-		t.free = t.sessions[i].next
-		return i
+// first returns the first session of user k, or none.
+func (t *Table) first(k key) int32 {
+	if t.live == 0 {
+		return none
 	}
-	t.sessions = append(t.sessions, Session{})
-	return int32(len(t.sessions) - 1)
+	return t.sought(*t.index.bucket(t.index.of(k)), k)
+}
+
+// after returns the session of user k after that at i, or none.
+func (t *Table) after(i int32, k key) int32 { return t.sought(t.sessions.at(i).next, k) }
+
+// sought returns the first session of user k in the chain from i, or none.
+func (t *Table) sought(i int32, k key) int32 {
+	for i != none {
+		s := t.sessions.at(i)
+		if s.user == k {
+			return i
+		}
+		i = s.next
+	}
+	return none
 }
 
 // Close removes the session. One that is not there is no error.
 func (t *Table) Close(edge wire.NodeID, id wire.SessionID, user []byte) {
-	t.remove(t.keyOf(user), func(s *Session) bool { return s.ID == id && s.Edge == edge })
+	if t.live == 0 {
+		return
+	}
+	k := t.keyOf(user)
+	t.remove(t.index.of(k), func(s *Session) bool { return s.user == k && s.ID == id && s.Edge == edge })
 }
 
 // CloseEdge removes every session of an edge that is gone. It looks at all
 // sessions: edges go rarely.
 func (t *Table) CloseEdge(edge wire.NodeID) {
-	for i := range t.sessions {
-		if s := &t.sessions[i]; s.gen&1 == 1 && s.Edge == edge {
-			t.remove(s.user, func(s *Session) bool { return s.Edge == edge })
-		}
+	for b := range t.index.n {
+		t.remove(b, func(s *Session) bool { return s.Edge == edge })
 	}
 }
 
-// remove takes the sessions of user k that match out of its list.
-func (t *Table) remove(k key, match func(*Session) bool) {
-	prev, i := int32(none), int32(none)
-	if first, ok := t.users[k]; ok {
-		i = first
-	}
-	for i != none {
-		s := &t.sessions[i]
-		next := s.next
+// remove takes the sessions that match out of bucket b.
+func (t *Table) remove(b int32, match func(*Session) bool) {
+	for at := t.index.bucket(b); *at != none; {
+		i := *at
+		s := t.sessions.at(i)
 		if !match(s) {
-			prev, i = i, next
+			at = &s.next
 			continue
 		}
-		switch {
-		case prev != none:
-			t.sessions[prev].next = next
-		case next != none:
-			t.users[k] = next
-		default:
-			delete(t.users, k)
-		}
-		*s = Session{gen: s.gen + 1, next: t.free}
-		t.free = i
+		*at = s.next
+		t.sessions.give(i)
 		t.live--
-		i = next
 	}
 }
 
@@ -166,20 +164,20 @@ type Place int32
 //
 //	for p, ok := t.First(user); ok; p, ok = t.Next(p) { ... }
 func (t *Table) First(user []byte) (p Place, ok bool) {
-	i, ok := t.users[t.keyOf(user)]
-	return Place(i), ok
+	i := t.first(t.keyOf(user))
+	return Place(i), i != none
 }
 
 // Next returns the user's session after p.
 func (t *Table) Next(p Place) (next Place, ok bool) {
-	i := t.sessions[p].next
+	i := t.after(int32(p), t.At(p).user)
 	return Place(i), i != none
 }
 
 // At returns the session at p.
-func (t *Table) At(p Place) *Session { return &t.sessions[p] }
+func (t *Table) At(p Place) *Session { return t.sessions.at(int32(p)) }
 
 // IsDevice reports whether the session at p is one of device.
 func (t *Table) IsDevice(p Place, device []byte) bool {
-	return t.sessions[p].device == t.deviceOf(device)
+	return t.At(p).device == t.deviceOf(device)
 }

@@ -2,6 +2,7 @@ package live
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"testing"
@@ -113,6 +114,35 @@ func TestTableAgainstModel(t *testing.T) {
 	})
 }
 
+// However the table has grown and whatever has left it, everybody is found.
+func TestManyUsersAreFound(t *testing.T) {
+	tab, open := New(), map[int]bool{}
+	user := func(i int) []byte { return fmt.Appendf(nil, "user-%d", i) }
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 60_000 {
+		i := r.IntN(9000)
+		if open[i] {
+			tab.Close(1001, wire.SessionID(i), user(i))
+		} else {
+			tab.Open(1001, wire.SessionID(i), user(i), nil)
+		}
+		open[i] = !open[i]
+	}
+	live := 0
+	for i := range 9000 {
+		p, ok := tab.First(user(i))
+		if ok != open[i] || ok && tab.At(p).ID != wire.SessionID(i) {
+			t.Fatalf("user %d: found %v, open %v", i, ok, open[i])
+		}
+		if ok {
+			live++
+		}
+	}
+	if live != tab.Len() || live < 1000 {
+		t.Errorf("%d found, Len %d", live, tab.Len())
+	}
+}
+
 func TestJudge(t *testing.T) {
 	tab := New()
 	if v := tab.Judge([]byte("bob"), chat, 1); v != Nobody {
@@ -192,7 +222,7 @@ func TestUnacknowledged(t *testing.T) {
 }
 
 func TestSessionBudget(t *testing.T) {
-	const n, budget = 200_000, 200
+	const n, budget = 200_000, 56
 	if s := unsafe.Sizeof(Session{}); s > 48 {
 		t.Errorf("a Session is %d bytes, over 48", s)
 	}

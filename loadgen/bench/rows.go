@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/godwit-im/godwit/loadgen/check"
@@ -40,7 +41,7 @@ func errBroken(v *check.Verdict) error {
 // idleBytes opens idle connections and compares the server's heap and stacks,
 // after a collection, with those before.
 func idleBytes(ctx context.Context, opt *Options) (string, map[string]float64, error) {
-	n := pick(opt, 9000, 500)
+	n := pick(opt, 16_000, 500)
 	srv, err := startServer(ctx, opt)
 	if err != nil {
 		return "", nil, err
@@ -79,17 +80,22 @@ func idleBytes(ctx context.Context, opt *Options) (string, map[string]float64, e
 	return value, map[string]float64{"heap_bytes": heap, "resident_bytes": rss, "connections": float64(n), "logins_per_s": float64(n) / took.Seconds()}, nil
 }
 
-// memory returns live heap plus stacks and the resident set after a collection.
+// memory returns live heap plus stacks, both as they were right after a
+// collection, and the resident set.
 func (s *server) memory(ctx context.Context) (heap, rss float64, err error) {
-	for range 2 { // the second collection frees what finalizers held
-		if _, err := s.get(ctx, "/debug/pprof/heap?gc=1"); err != nil {
+	var report []byte
+	for range 2 { // the second collection frees what finalizers and pools held
+		if report, err = s.get(ctx, "/debug/pprof/heap?gc=1&debug=1"); err != nil {
 			return 0, 0, err
 		}
 	}
-	for _, name := range []string{"go_memstats_heap_alloc_bytes", "go_memstats_stack_inuse_bytes"} {
-		v, err := s.metric(ctx, name)
-		if err != nil {
-			return 0, 0, err
+	// The report ends with runtime.MemStats, read before it was written: a
+	// metric read afterwards would count the garbage of writing it.
+	for _, name := range []string{"# HeapAlloc = ", "# Stack = "} {
+		_, rest, _ := strings.Cut(string(report), name)
+		var v float64
+		if _, err := fmt.Sscan(rest, &v); err != nil {
+			return 0, 0, fmt.Errorf("the server's heap profile does not tell %q: %w", name, err)
 		}
 		heap += v
 	}
