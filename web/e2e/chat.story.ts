@@ -54,6 +54,41 @@ test("a group: everybody gets it, names stand above the bubbles", async ({ backe
   await expect(alice.page.locator(".chat-sub")).toContainText("you");
 });
 
+test("the mark over new messages goes when one answers, or has read and comes again", async ({ backend, person }) => {
+  const alice = await person("alice");
+  await alice.signIn(backend.url);
+  const bob = await Bot.connect(backend.url, "bob-" + alice.name);
+  const carol = await Bot.connect(backend.url, "carol-" + alice.name);
+  for (const text of ["one", "two"]) await bob.say({ to: alice.name }, text);
+  await carol.say({ to: alice.name }, "hello");
+  const mark = alice.messages.locator(".unread-mark");
+  const read = (user: string) => expect(alice.row(user).locator(".badge")).toHaveCount(0);
+
+  await alice.row(bob.user).click();
+  await expect(mark).toBeVisible();
+  await alice.say("an answer");
+  await expect(mark).toHaveCount(0);
+  await alice.expectTick("an answer", "Sent");
+  await bob.say({ to: alice.name }, "three");
+  await expect(alice.bubble("three")).toBeVisible();
+  await expect(mark, "and does not come back").toHaveCount(0);
+
+  await alice.row(carol.user).click();
+  await expect(alice.bubble("hello")).toBeVisible();
+  await expect(mark).toBeVisible();
+  await read(carol.user);
+  await bob.say({ to: alice.name }, "four");
+  await alice.row(bob.user).click();
+  await expect(alice.bubble("four")).toBeVisible();
+  await expect(mark).toBeVisible();
+  await read(bob.user);
+  await alice.row(carol.user).click();
+  await expect(alice.bubble("hello")).toBeVisible();
+  await expect(mark, "nothing is unread").toHaveCount(0);
+  bob.close();
+  carol.close();
+});
+
 test("what strangers write is text, and addresses are links that tell nothing", async ({ backend, person }) => {
   const bob = await person("bob");
   await bob.signIn(backend.url);

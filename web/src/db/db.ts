@@ -60,7 +60,7 @@ export interface MemberCursor {
 
 /** A message on its way: written, not yet acknowledged. */
 export interface Outgoing {
-  /** Orders the outbox. */
+  /** Orders the outbox. A message sent once more gets a new one. */
   n: number;
   clientMsgId: string;
   chatId: string;
@@ -68,8 +68,10 @@ export interface Outgoing {
   at: number;
   /** The tab that wrote it; others help out only when it seems gone. */
   tab: string;
-  /** Set when the server refused it for good. */
+  /** Set when the server refused it for good: why. */
   failed?: string;
+  /** The newest entry when it was refused: it stands right after that. */
+  after?: number;
 }
 
 export interface MetaRow {

@@ -147,6 +147,17 @@ describe("sending", () => {
   });
 });
 
+test.each([["ack", 40], ["message", 39], ["list", 70]] as const)("what a draft was refused stands where the conversation was when an %s made it known", async (by, after) => {
+  await write(draftId("bob"), "x");
+  await db.outbox.add({ chatId: draftId("bob"), clientMsgId: "no", text: "no", at: 0, tab: "t", failed: "no", after: 0 });
+  await db.transaction("rw", db.tables, async () => {
+    if (by === "ack") await mergeAck(db, "x", CHAT, 41, 1000);
+    if (by === "message") await mergeMessages(db, CHAT, [bob(40), bob(41)]);
+    if (by === "list") await mergeChat(db, { chatId: CHAT, kind: "direct", peerId: "bob", lastSeq: 70, readSeq: 0, updatedAt: 2 });
+  });
+  expect((await outgoingOf(db, CHAT)).find((o) => o.failed)).toMatchObject({ after });
+});
+
 test("the list's row says what is newest, but is no entry of the local log", async () => {
   await mergeChat(db, { chatId: CHAT, kind: "direct", peerId: "bob", lastSeq: 70, readSeq: 60, updatedAt: 70_000, last: bob(70) });
   expect(await chat()).toMatchObject({ lastSeq: 70, topSeq: 0, unread: 10, preview: { text: "b70" } });

@@ -41,7 +41,7 @@ export async function mergeMessages(db: Store, chatId: string, list: Message[]):
   for (const m of list) noteNewest(chat, m);
   if (chat.kind === "direct" && !chat.peerId) {
     const other = list.find((m) => m.sender !== db.user);
-    if (other) await learnPeer(db, chat, other.sender);
+    if (other) await learnPeer(db, chat, other.sender, Math.min(...list.map((m) => m.seq)) - 1);
   }
   await db.messages.bulkPut(list);
   // Own messages that came back from the log need no sending any more.
@@ -92,18 +92,24 @@ export async function mergeAck(db: Store, clientMsgId: string, chatId: string, s
   if (!row) return;
   if (row.chatId.startsWith(DRAFT)) {
     const chat = await chatOf(db, chatId);
-    await learnPeer(db, chat, row.chatId.slice(DRAFT.length));
+    await learnPeer(db, chat, row.chatId.slice(DRAFT.length), seq - 1);
     await db.chats.put(chat);
   }
   await mergeMessages(db, chatId, [{ chatId, seq, sender: db.user, text: row.text, at, clientMsgId }]);
 }
 
-/** A direct chat turns out to be the one with peer: its draft becomes part of it. */
-export async function learnPeer(db: Store, chat: Chat, peer: string): Promise<void> {
+/**
+ * A direct chat turns out to be the one with peer: its draft becomes part of
+ * it. What the draft was refused stands right after the entry numbered after.
+ */
+export async function learnPeer(db: Store, chat: Chat, peer: string, after: number): Promise<void> {
   chat.peerId = peer;
   const draft = draftId(peer);
   await db.chats.delete(draft);
-  await db.outbox.where("chatId").equals(draft).modify({ chatId: chat.chatId });
+  await db.outbox.where("chatId").equals(draft).modify((row) => {
+    row.chatId = chat.chatId;
+    if (row.failed !== undefined) row.after = after;
+  });
 }
 
 /** A member's cursor moved. Our own means that another device has read. */
@@ -131,7 +137,7 @@ export async function mergeChat(db: Store, r: RemoteChat): Promise<void> {
   const chat = await chatOf(db, r.chatId);
   chat.kind = r.kind;
   if (r.name) chat.name = r.name;
-  if (r.kind === "direct" && r.peerId && chat.peerId !== r.peerId) await learnPeer(db, chat, r.peerId);
+  if (r.kind === "direct" && r.peerId && chat.peerId !== r.peerId) await learnPeer(db, chat, r.peerId, r.lastSeq);
   chat.updatedAt = Math.max(chat.updatedAt, r.updatedAt);
   chat.readSeq = Math.max(chat.readSeq, r.readSeq);
   if (r.last) noteNewest(chat, r.last);

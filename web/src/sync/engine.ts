@@ -25,6 +25,8 @@ export interface Credentials {
 }
 
 const TICK_MS = 1_000;
+/** So much of a message is read out. */
+const SPOKEN_CHARS = 100;
 
 export class Engine {
   readonly db: Store;
@@ -33,6 +35,8 @@ export class Engine {
   readonly history: History;
   /** Messages of others as they arrive live: for announcements, not for the screen. */
   readonly arrived = new Value<Message | null>(null);
+  /** What became of own messages that were refused: for announcements as well. */
+  readonly refusals = new Value("");
   private readonly tab = randomId();
   private readonly rest: Rest;
   private readonly connection: Connection;
@@ -62,6 +66,7 @@ export class Engine {
       send: (f) => this.connection.send(f),
       limits: () => this.limits,
       now: Date.now,
+      failed: (text, why) => this.refusals.set(`Not sent: ${why} — ${text.slice(0, SPOKEN_CHARS)}`),
     });
     this.typing = new Typing((chatId, state) => {
       if (!chatId.startsWith(DRAFT)) this.connection.send({ type: "typing", chat_id: chatId, state });
@@ -212,17 +217,16 @@ export class Engine {
     void this.outbox.kick();
   }
 
-  /** Sends a refused message once more, under its own client_msg_id. */
+  /** Sends a refused message once more. */
   async retry(clientMsgId: string): Promise<void> {
-    await this.db.outbox.where("clientMsgId").equals(clientMsgId).modify((row) => {
-      delete row.failed;
-      row.tab = this.tab;
-    });
-    void this.outbox.kick();
+    await this.outbox.retry(clientMsgId);
+    this.refusals.set("Sending it once more.");
   }
 
+  /** Forgets a refused message. */
   async discard(clientMsgId: string): Promise<void> {
-    await this.db.outbox.where("clientMsgId").equals(clientMsgId).delete();
+    await this.db.outbox.where("clientMsgId").equals(clientMsgId).filter((row) => row.failed !== undefined).delete();
+    this.refusals.set("Deleted.");
   }
 
   /** The person has seen everything up to seq. */

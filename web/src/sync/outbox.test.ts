@@ -10,6 +10,7 @@ let n = 0;
 let now = 0;
 let live = true;
 let sent: SendMessageFrame[] = [];
+let told: string[] = [];
 
 function outbox(tab: string, inFlight = 10): Outbox {
   return new Outbox(db, tab, {
@@ -17,6 +18,7 @@ function outbox(tab: string, inFlight = 10): Outbox {
     send: (f) => sent.push(f),
     limits: () => ({ content_bytes: 10, sends_in_flight: inFlight }),
     now: () => now,
+    failed: (text, why) => told.push(`${text}: ${why}`),
   });
 }
 
@@ -41,7 +43,7 @@ const refusal = (id: string, more: Partial<ErrorFrame>): ErrorFrame => ({ type: 
 
 beforeEach(() => {
   db = new Store(`outbox-${++n}`);
-  [now, live, sent] = [100_000, true, []];
+  [now, live, sent, told] = [100_000, true, [], []];
 });
 afterEach(() => db.delete());
 
@@ -102,6 +104,29 @@ test("refused for good: marked, and the next one goes", async () => {
   await settled();
   expect(texts()).toEqual(["a", "b"]);
   expect((await db.outbox.where("clientMsgId").equals("a").first())?.failed).toBe("not a member");
+  expect(told).toEqual(["a: not a member"]);
+});
+
+test("a refused message remembers what stood above it; sent once more it is the newest", async () => {
+  const o = outbox("here");
+  await db.chats.put({ chatId: "c", kind: "group", name: "", peerId: "", lastSeq: 7, topSeq: 7, readSeq: 0, unread: 0, updatedAt: 5 });
+  await write("c", "a");
+  await write("c", "b");
+  await o.kick();
+  await o.refused(refusal("a", { message: "not a member" }));
+  expect(await db.outbox.where("clientMsgId").equals("a").first()).toMatchObject({ failed: "not a member", after: 7, at: 100_000 });
+
+  now += 60_000;
+  await Promise.all([o.retry("a"), o.retry("a")]);
+  const rows = await db.outbox.orderBy("n").toArray();
+  expect(rows.map((r) => r.clientMsgId), "once, and last").toEqual(["b", "a"]);
+  expect(rows[1]).toMatchObject({ chatId: "c", text: "a", at: 160_000 });
+  expect(rows[1]).not.toHaveProperty("failed");
+  expect(rows[1]).not.toHaveProperty("after");
+  expect((await db.chats.get("c"))!.updatedAt).toBe(160_000);
+  await settled();
+  await acked(o, "b");
+  expect(texts()).toEqual(["a", "b", "a"]);
 });
 
 test("a message over the limit is refused here: the edge would close the connection", async () => {

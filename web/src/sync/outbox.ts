@@ -22,6 +22,8 @@ export interface Wire {
   send(f: SendMessageFrame): void;
   limits(): { content_bytes: number; sends_in_flight: number };
   now(): number;
+  /** A message was refused for good: for announcements, not for the screen. */
+  failed(text: string, why: string): void;
 }
 
 export class Outbox {
@@ -100,8 +102,33 @@ export class Outbox {
     void this.kick();
   }
 
+  /** Marks it with the reason, and with where it stood: later messages come below it. */
   private async fail(clientMsgId: string, why: string): Promise<void> {
-    await this.db.outbox.where("clientMsgId").equals(clientMsgId).modify({ failed: why });
+    const { chats, outbox } = this.db;
+    const row = await this.db.transaction("rw", outbox, chats, async () => {
+      const row = await outbox.where("clientMsgId").equals(clientMsgId).first();
+      if (!row) return;
+      const after = (await chats.get(row.chatId))?.lastSeq ?? 0;
+      await outbox.update(row.n, { failed: why, after });
+      return row;
+    });
+    if (row) this.wire.failed(row.text, why);
+  }
+
+  /** Sends a refused message once more: under its own client_msg_id, as the newest. */
+  async retry(clientMsgId: string): Promise<void> {
+    const { chats, outbox } = this.db;
+    const at = this.wire.now();
+    await this.db.transaction("rw", outbox, chats, async () => {
+      const row = await outbox.where("clientMsgId").equals(clientMsgId).first();
+      if (row?.failed === undefined) return; // another tab was faster
+      const { chatId, text } = row;
+      await outbox.delete(row.n);
+      await outbox.add({ clientMsgId, chatId, text, at, tab: this.tab });
+      const chat = await chats.get(chatId);
+      if (chat) await chats.update(chatId, { updatedAt: Math.max(chat.updatedAt, at) });
+    });
+    void this.kick();
   }
 
   /** The connection ended: nothing is on its way any more. */

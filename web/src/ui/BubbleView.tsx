@@ -34,17 +34,28 @@ export function BubbleView({ engine, b, group, reach }: Props) {
           {own && <Ticks state={refused !== undefined ? "failed" : b.outgoing ? "sending" : tickOf(b.seq, reach)} />}
         </span>
       </div>
-      {refused !== undefined && (
-        <p class="bubble-failed" role="alert">
-          Not sent: {refused}
-          <button class="link" type="button" onClick={() => void engine.retry(b.key)}>
-            Try again
-          </button>
-          <button class="link" type="button" onClick={() => void engine.discard(b.key)}>
-            Delete
-          </button>
-        </p>
-      )}
+      {refused !== undefined && <Refused engine={engine} b={b} why={refused} />}
     </li>
+  );
+}
+
+/** Why a message was not sent, and what can be done about it. */
+function Refused({ engine, b, why }: { engine: Engine; b: Bubble; why: string }) {
+  // Both buttons go away with it; the keyboard stays among the messages.
+  const then = (act: (id: string) => Promise<void>) => (e: MouseEvent) => {
+    (e.currentTarget as HTMLElement).closest<HTMLElement>("[role=region]")?.focus({ preventScroll: true });
+    void act.call(engine, b.key);
+  };
+  const which = <span class="unseen"> the message “{b.text.slice(0, 60)}”</span>;
+  return (
+    <p class="bubble-failed">
+      <span>Not sent: {why}</span>
+      <button class="link" type="button" onClick={then(engine.retry)}>
+        Retry{which}
+      </button>
+      <button class="link" type="button" onClick={then(engine.discard)}>
+        Delete{which}
+      </button>
+    </p>
   );
 }

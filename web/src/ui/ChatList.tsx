@@ -1,5 +1,5 @@
 import { useRef, useState } from "preact/hooks";
-import type { Chat } from "../db/db";
+import type { Chat, Outgoing } from "../db/db";
 import { cursorsOf, listChats, outgoingOf, reachOf, titleOf } from "../db/queries";
 import type { Engine } from "../sync/engine";
 import { Avatar } from "./Avatar";
@@ -68,6 +68,9 @@ function Row({ engine, chat, open, now, go }: RowProps) {
     go();
   };
   const unread = open && document.hasFocus() ? 0 : chat.unread;
+  const outgoing = useLive(() => outgoingOf(engine.db, chat.chatId), [chat.chatId]) ?? [];
+  const newest = outgoing.findLast((o) => o.failed === undefined || (o.after ?? Infinity) >= chat.lastSeq);
+  const refused = newest?.failed === undefined && outgoing.some((o) => o.failed !== undefined);
   return (
     <li>
       <a href={hrefOf(chat.chatId)} class="row" aria-current={open ? "page" : undefined} onClick={click}>
@@ -75,31 +78,33 @@ function Row({ engine, chat, open, now, go }: RowProps) {
         <span class="row-title">{titleOf(chat)}</span>
         <span class="row-time">{listTime(chat.updatedAt, now)}</span>
         <span class="row-preview">
-          <PreviewLine engine={engine} chat={chat} />
+          <PreviewLine engine={engine} chat={chat} newest={newest} />
         </span>
-        {unread > 0 && (
-          <span class="badge">
-            {unread > 99 ? "99+" : unread}
-            <span class="unseen"> unread</span>
-          </span>
-        )}
+        <span class="row-signs">
+          {refused && <Ticks state="failed" />}
+          {unread > 0 && (
+            <span class="badge">
+              {unread > 99 ? "99+" : unread}
+              <span class="unseen"> unread</span>
+            </span>
+          )}
+        </span>
       </a>
     </li>
   );
 }
 
-/** Who is typing, else what waits to be sent, else the newest message. */
-function PreviewLine({ engine, chat }: { engine: Engine; chat: Chat }) {
+/** Who is typing, else the newest of the outbox that nothing came after, else the newest message. */
+function PreviewLine({ engine, chat, newest }: { engine: Engine; chat: Chat; newest: Outgoing | undefined }) {
   const me = engine.db.user;
   const typists = useValue(engine.typing.typists).get(chat.chatId);
-  const waiting = useLive(() => outgoingOf(engine.db, chat.chatId), [chat.chatId])?.at(-1);
   const own = chat.preview?.sender === me;
   const cursors = useLive(async () => (own ? cursorsOf(engine.db, chat.chatId) : []), [chat.chatId, own]);
   if (typists?.length) return <em class="row-typing">{chat.kind === "group" ? `${typists[0]} is typing…` : "typing…"}</em>;
-  if (waiting) {
+  if (newest) {
     return (
       <>
-        <Ticks state={waiting.failed === undefined ? "sending" : "failed"} /> {waiting.text}
+        <Ticks state={newest.failed === undefined ? "sending" : "failed"} /> {newest.text}
       </>
     );
   }

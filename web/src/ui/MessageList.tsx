@@ -1,12 +1,12 @@
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Chat } from "../db/db";
-import { cursorsOf, pageOf, reachOf } from "../db/queries";
+import { cursorsOf, pageOf, reachOf, type Page } from "../db/queries";
 import type { Engine } from "../sync/engine";
 import { BubbleView } from "./BubbleView";
 import { dayName } from "./format";
 import { useLiveKept, useNow, useValue } from "./hooks";
 import { DownIcon } from "./icons";
-import { itemsOf, type Item } from "./items";
+import { itemsOf, within, type Item } from "./items";
 import { useScroll, type Scroll } from "./useScroll";
 import { newer, older, opening, tail } from "./window";
 
@@ -16,7 +16,8 @@ const EDGE_PX = 600;
 export function MessageList({ engine, chat }: { engine: Engine; chat: Chat }) {
   const { db } = engine;
   const first = chat.firstSeq ?? 1;
-  const [opened] = useState({ read: chat.readSeq, unread: chat.unread });
+  // Where reading stopped, until one has answered; a conversation opened again begins anew.
+  const [unreadFrom, setUnreadFrom] = useState(chat.unread > 0 ? chat.readSeq + 1 : 0);
   const [span, setSpan] = useState(() => opening(first, chat.unread > 0 ? chat.readSeq : chat.lastSeq, chat.lastSeq));
   const hi = Math.min(span.hi ?? chat.lastSeq, chat.lastSeq);
   const page = useLiveKept(() => pageOf(db, chat.chatId, span.lo, span.hi ?? Infinity), [chat.chatId, span.lo, span.hi]);
@@ -25,8 +26,8 @@ export function MessageList({ engine, chat }: { engine: Engine; chat: Chat }) {
   const now = useNow(60_000);
 
   const items = useMemo(
-    () => (page ? itemsOf(page.rows, span.hi === null ? page.outgoing : [], Math.max(span.lo, first), hi, db.user, opened.unread > 0 ? opened.read + 1 : 0) : null),
-    [page, span, hi, first],
+    () => (page ? itemsOf(page.rows, within(page.outgoing, span, first), Math.max(span.lo, first), hi, db.user, unreadFrom) : null),
+    [page, span, hi, first, unreadFrom],
   );
   const failed = useFill(engine, chat.chatId, items);
   const scroll = useScroll(items);
@@ -35,7 +36,7 @@ export function MessageList({ engine, chat }: { engine: Engine; chat: Chat }) {
 
   // Where reading stopped is where it goes on.
   useLayoutEffect(() => {
-    if (opened.unread > 0) scroll.toKey("unread");
+    if (unreadFrom > 0) scroll.toKey("unread");
   }, []);
 
   const see = useReading(engine, chat, scroll, items);
@@ -53,13 +54,10 @@ export function MessageList({ engine, chat }: { engine: Engine; chat: Chat }) {
     setFar(false);
     scroll.toEnd();
   };
-  // What one has just written is what one wants to see.
-  const written = page?.outgoing.at(-1)?.n;
-  const seen = useRef<number | undefined>(undefined);
-  useEffect(() => {
-    if (written !== undefined && written > (seen.current ?? Infinity)) jump();
-    seen.current = written ?? seen.current ?? 0;
-  }, [written]);
+  useWritten(page, chat, db.user, jump, () => {
+    scroll.release();
+    setUnreadFrom(0);
+  });
 
   return (
     <div class="messages-frame">
@@ -78,6 +76,29 @@ export function MessageList({ engine, chat }: { engine: Engine; chat: Chat }) {
       )}
     </div>
   );
+}
+
+/**
+ * Calls written when a message appears in the outbox: what one has just written
+ * is what one wants to see. Calls answered then too, and when own words appear
+ * in the log that another device sent.
+ */
+function useWritten(page: Page | undefined, chat: Chat, me: string, written: () => void, answered: () => void): void {
+  const [opened] = useState(chat.lastSeq);
+  const newest = page && (page.outgoing.at(-1)?.n ?? 0);
+  const seen = useRef<number | undefined>(undefined);
+  useEffect(() => {
+    if (newest === undefined) return;
+    const more = newest > (seen.current ?? Infinity);
+    seen.current = Math.max(newest, seen.current ?? 0);
+    if (!more) return;
+    written();
+    answered();
+  }, [newest]);
+  const own = page?.rows.findLast((m) => m.sender === me)?.seq ?? 0;
+  useEffect(() => {
+    if (own > opened) answered();
+  }, [own > opened]);
 }
 
 interface ItemProps {

@@ -5,8 +5,9 @@
 import type { Message, Outgoing } from "../db/db";
 import { holes } from "../db/queries";
 import { dayOf } from "./format";
+import type { Span } from "./window";
 
-/** A bubble; seq 0 is on its way. */
+/** A bubble; seq 0 is on its way, or was refused. */
 export interface Bubble {
   type: "bubble";
   key: string;
@@ -31,20 +32,40 @@ export type Item =
 /** Messages of one person this close together stand together. */
 const TOGETHER_MS = 5 * 60_000;
 
+/** Behind every entry there will ever be. */
+const END = Number.MAX_SAFE_INTEGER;
+
+/** Where it stands among the entries: refused ones after what was the newest then, waiting ones at the end. */
+function placeOf(o: Outgoing): number {
+  return o.failed !== undefined && o.after !== undefined ? o.after + 0.5 : END;
+}
+
+/** What of the outbox stands within a span that begins at the first entry or later. */
+export function within(outgoing: Outgoing[], span: Span, first: number): Outgoing[] {
+  return outgoing.filter((o) => {
+    const place = placeOf(o);
+    return (place > span.lo - 1 || span.lo <= first) && (span.hi === null || place < span.hi + 1);
+  });
+}
+
 export function itemsOf(rows: Message[], outgoing: Outgoing[], lo: number, hi: number, me: string, unreadFrom: number): Item[] {
   const gaps = holes(rows, lo, hi);
   // The mark stands before the first one of somebody else, once it is known which that is.
   const first = unreadFrom > 0 ? rows.find((m) => m.seq >= unreadFrom && m.sender !== me)?.seq : undefined;
   const marked = first !== undefined && !gaps.some(([from, to]) => to >= unreadFrom && from < first) ? first : 0;
-  const bubbles = [...rows.map((m) => bubbleOf(m, me)), ...outgoing.map((o) => waitingOf(o, me))];
+  const placed = [...rows.map((m) => ({ place: m.seq, b: bubbleOf(m, me) })), ...outgoing.map((o) => ({ place: placeOf(o), b: waitingOf(o, me) }))];
+  placed.sort((x, y) => x.place - y.place);
   const out: Item[] = [];
   let last: Bubble | null = null;
-  for (const b of bubbles) {
-    while (gaps.length > 0 && b.seq > 0 && gaps[0]![0] < b.seq) {
+  let day = -Infinity; // what was written long before it was sent does not bring its day back
+  for (const { place, b } of placed) {
+    while (gaps.length > 0 && place < END && gaps[0]![0] < place) {
       out.push(holeOf(gaps.shift()!));
       last = null;
+      day = -Infinity;
     }
-    if (!last || dayOf(last.at) !== dayOf(b.at)) {
+    if (dayOf(b.at) > day) {
+      day = dayOf(b.at);
       out.push({ type: "day", key: `day ${b.key}`, at: b.at });
       last = null;
     }
@@ -52,7 +73,7 @@ export function itemsOf(rows: Message[], outgoing: Outgoing[], lo: number, hi: n
       out.push({ type: "unread", key: "unread" });
       last = null;
     }
-    if (last && last.sender === b.sender && b.at - last.at < TOGETHER_MS) b.follows = last.leads = true;
+    if (last && last.outgoing?.failed === undefined && last.sender === b.sender && b.at - last.at < TOGETHER_MS) b.follows = last.leads = true;
     out.push(b);
     last = b;
   }

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Message, Outgoing } from "../db/db";
 import { Typing } from "../sync/typing";
 import { dayName, initials, listTime } from "./format";
-import { itemsOf } from "./items";
+import { itemsOf, within } from "./items";
 import { piecesOf } from "./RichText";
 import { MOST, newer, older, opening, tail } from "./window";
 
@@ -69,6 +69,31 @@ describe("items", () => {
     const waiting = itemsOf([], [out], 1, 0, "me", 0).at(-1)!;
     const stored = itemsOf([{ ...m(1, "me", base), clientMsgId: "x" }], [], 1, 1, "me", 0).at(-1)!;
     expect(stored.key).toBe(waiting.key);
+  });
+
+  test("a refused message stands where it was refused, a waiting one at the end", () => {
+    const o = (n: number, more: Partial<Outgoing>): Outgoing => ({ n, clientMsgId: `w${n}`, chatId: "c", text: `w${n}`, at: base + 1500, tab: "t", ...more });
+    const refused = o(1, { failed: "no", after: 2 });
+    const rows = [m(2, "me", base), m(3, "me", base + 2000), m(4, "bob", base + 3000)];
+    const out = [refused, o(2, {}), o(3, { failed: "no", after: 2 }), o(4, { failed: "from an older version" })];
+    expect(shape(rows, out, 1, 4)).toEqual(["hole 1-1", "day", "t2", "+w1", "w3", "t3", "t4", "w2", "+w4"]);
+    // In a hole it stands behind all of it, and moves in when that is filled.
+    expect(shape([m(1, "bob", base), m(4, "bob", base)], [refused], 1, 4)).toEqual(["day", "t1", "hole 2-3", "day", "w1", "t4"]);
+    expect(shape([m(1, "bob", base), m(2, "bob", base), m(3, "bob", base)], [refused], 1, 3)).toEqual(["day", "t1", "+t2", "w1", "t3"]);
+  });
+
+  test("words written yesterday and refused today do not bring yesterday back", () => {
+    const late: Outgoing = { n: 1, clientMsgId: "w", chatId: "c", text: "w", at: base - day, tab: "t", failed: "no", after: 1 };
+    expect(shape([m(1, "bob", base), m(2, "bob", base + 1000)], [late], 1, 2)).toEqual(["day", "t1", "w", "t2"]);
+  });
+
+  test("of the outbox, what stands within the window", () => {
+    const o = (after?: number): Outgoing => ({ n: 1, clientMsgId: String(after), chatId: "c", text: "", at: base, tab: "t", ...(after === undefined ? {} : { failed: "no", after }) });
+    const all = [o(0), o(9), o(10), o(20), o(21), o()];
+    const ids = (lo: number, hi: number | null, first: number) => within(all, { lo, hi }, first).map((x) => x.clientMsgId);
+    expect(ids(11, 20, 1)).toEqual(["10", "20"]);
+    expect(ids(11, null, 1)).toEqual(["10", "20", "21", "undefined"]);
+    expect(ids(11, null, 11), "what the server no longer has stands above").toEqual(["0", "9", "10", "20", "21", "undefined"]);
   });
 
   test("two people may use the same client_msg_id", () => {
