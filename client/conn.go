@@ -100,15 +100,16 @@ func problem(status int, retryAfter string, body []byte) *Error {
 		Code       Code   `json:"code"`
 		Title      string `json:"title"`
 		Detail     string `json:"detail"`
+		Advice     string `json:"advice"`
 		RetryAfter int64  `json:"retry_after_ms"`
 	}
 	if json.Unmarshal(body, &p) != nil || p.Code == wire.OK {
 		return nil
 	}
 	if p.Detail != "" {
-		p.Title += "; " + p.Detail
+		p.Title += ": " + p.Detail
 	}
-	e := &Error{Code: p.Code, Message: p.Title, Retryable: p.Code.Retryable(), RetryAfter: time.Duration(p.RetryAfter) * time.Millisecond}
+	e := &Error{Code: p.Code, Message: p.Title, Advice: p.Advice, Retryable: p.Code.Retryable(), RetryAfter: time.Duration(p.RetryAfter) * time.Millisecond}
 	if s, err := strconv.Atoi(retryAfter); err == nil && s > 0 && e.RetryAfter == 0 {
 		e.RetryAfter = time.Duration(min(s, 3600)) * time.Second
 	}

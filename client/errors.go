@@ -3,7 +3,6 @@ package client
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/godwit-im/godwit/wire"
@@ -13,22 +12,28 @@ import (
 // errors.As, or compare with errors.Is(err, wire.CodeNotMember).
 type Error struct {
 	Code       Code
-	Message    string        // from the server, for a person
+	Message    string        // what is wrong, from the server, for a person
+	Advice     string        // what to do about it; "" when the server said nothing
+	Op         string        // the operation that was refused, such as "ack_read"; "" when none was to blame, or on REST
+	ChatID     ChatID        // the conversation that it named; zero when it named none, or on REST
 	Retryable  bool          // the same call may succeed later
 	RetryAfter time.Duration // not before this, 0 when unknown
 }
 
-// Error returns "E1203: what is wrong; what to do". A server's message says
-// both; the table's advice completes one that says only what is wrong.
+// Error returns "E1203: what is wrong; what to do". The table completes what
+// the server left out.
 func (e *Error) Error() string {
 	if e.Message == "" {
 		return e.Code.Error()
 	}
-	spec := e.Code.SpecOf()
-	if spec == nil || strings.Contains(e.Message, "; ") {
-		return fmt.Sprintf("E%d: %s", uint16(e.Code), e.Message)
+	text := fmt.Sprintf("E%d: %s", uint16(e.Code), e.Message)
+	if e.Advice != "" {
+		return text + "; " + e.Advice
 	}
-	return fmt.Sprintf("E%d: %s; %s", uint16(e.Code), e.Message, spec.Do)
+	if spec := e.Code.SpecOf(); spec != nil {
+		return text + "; " + spec.Do
+	}
+	return text
 }
 
 // Unwrap returns the code, which is an error too.

@@ -80,7 +80,7 @@ func (m *Machine) message(f *wire.Frame) {
 }
 
 func (m *Machine) serverError(f *wire.Frame, now time.Time) {
-	e := &Error{Code: f.Code, Message: string(f.Message), Retryable: f.Retryable,
+	e := &Error{Code: f.Code, Message: string(f.Message), Advice: string(f.Advice), Op: string(f.Refused), ChatID: f.Chat, Retryable: f.Retryable,
 		RetryAfter: time.Duration(f.RetryAfter) * time.Millisecond}
 	spec := f.Code.SpecOf()
 	switch {

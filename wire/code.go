@@ -43,6 +43,7 @@ const (
 	CodeUnknownMessage  Code = 1207
 	CodeBadRequest      Code = 1208
 	CodeUnknownResource Code = 1209
+	CodeWrongMethod     Code = 1210
 )
 
 // Errors about load and the state of the fleet.
@@ -107,6 +108,7 @@ var Codes = [...]CodeSpec{
 	{CodeUnknownMessage, "unknown_message", 0, 404, false, "the conversation has no message of this id", "use a `message_id` that you received"},
 	{CodeBadRequest, "bad_request", 0, 400, false, "the request cannot be understood", "compare it with /openapi.json"},
 	{CodeUnknownResource, "unknown_resource", 0, 404, false, "there is nothing at this address", "see /openapi.json for what there is"},
+	{CodeWrongMethod, "wrong_method", 0, 405, false, "this address does not take the method", "use a method that the header Allow lists"},
 
 	{CodeTooFast, "too_fast", 0, 429, true, "too many operations in too short a time", "wait `retry_after_ms`, then send the same frame again"},
 	{CodeSlowReader, "slow_reader", 4302, 503, true, "the connection does not read what is sent to it", "read faster, or reconnect: what was missed is sent again"},
@@ -169,10 +171,12 @@ type DecodeError struct {
 	Field string // name in the table, "" when no field is to blame
 }
 
-// Error returns the code's text and the field to blame.
+// Error returns the code's number, what is wrong with which field, and what to
+// do.
 func (e DecodeError) Error() string {
-	if e.Field == "" {
+	s := e.Code.SpecOf()
+	if e.Field == "" || s == nil {
 		return e.Code.Error()
 	}
-	return fmt.Sprintf("%s (%s of %s)", e.Code.Error(), e.Field, e.Op)
+	return fmt.Sprintf("E%d: %s: %s of %s; %s", uint16(e.Code), s.Text, e.Field, e.Op, s.Do)
 }

@@ -82,6 +82,8 @@ type Frame struct {
 	Kind        []byte
 	Content     []byte
 	Message     []byte
+	Advice      []byte
+	Refused     []byte // op of an error
 }
 
 // member is a place in a Frame that a Field points to.
@@ -106,6 +108,8 @@ const (
 	mTyping
 	mCode
 	mMessage
+	mAdvice
+	mRefused
 	mRetryable
 	mRetryAfter
 )
@@ -129,6 +133,10 @@ func (f *Frame) view(m member) *[]byte {
 		return &f.Kind
 	case mMessage:
 		return &f.Message
+	case mAdvice:
+		return &f.Advice
+	case mRefused:
+		return &f.Refused
 	}
 	return nil
 }

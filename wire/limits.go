@@ -32,8 +32,11 @@ const (
 	// MaxMembers is how many members a group may have by default.
 	MaxMembers = 1024
 
-	// MaxErrorText bounds the message of an error frame.
+	// MaxErrorText bounds the message and the advice of an error frame, each.
 	MaxErrorText = 256
+
+	// MaxOpName bounds the name of an operation where an error frame names it.
+	MaxOpName = 32
 
 	// MaxFields bounds the elements of a binary frame: known fields now, room
 	// for those of later versions, nothing for an attacker to spin on.

@@ -134,12 +134,15 @@ var Ops = [...]OpSpec{
 		fUserOpt}},
 	{Op: OpPing, Name: "ping", Dir: Both, Since: 1, Doc: "heartbeat; the other end answers pong"},
 	{Op: OpPong, Name: "pong", Dir: Both, Since: 1, Doc: "answers ping"},
-	{Op: OpError, Name: "error", Dir: ToClient, Since: 1, Doc: "what is wrong and what to do; a close follows when it is fatal", Fields: []Field{
+	{Op: OpError, Name: "error", Dir: ToClient, Since: 1, Doc: "what is wrong, what to do, and with which frame; a close follows when it is fatal", Fields: []Field{
 		{Name: "code", Type: TypeUint, Required: true, Min: 1, Max: 9999, member: mCode, Doc: "see the table of errors"},
-		{Name: "message", Type: TypeText, Required: true, Max: MaxErrorText, member: mMessage, Doc: "for a person"},
+		{Name: "message", Type: TypeText, Required: true, Max: MaxErrorText, member: mMessage, Doc: "what is wrong, for a person"},
 		{Name: "retryable", Type: TypeBool, member: mRetryable, Doc: "the same frame may succeed later"},
 		{Name: "retry_after_ms", Type: TypeUint, Max: MaxSeq, member: mRetryAfter, Doc: "not before this"},
-		fCMIDOpt}},
+		fCMIDOpt,
+		{Name: "advice", Type: TypeText, Max: MaxErrorText, member: mAdvice, Doc: "what to do about it, for a person"},
+		{Name: "op", Type: TypeText, Max: MaxOpName, member: mRefused, Doc: "the name of the operation that is refused"},
+		{Name: "chat_id", Type: TypeChat, member: mChat, Doc: "the conversation that the refused frame is about, when it named one"}}},
 	{Op: OpGoingAway, Name: "going_away", Dir: ToClient, Since: 1, Doc: "this edge is leaving; reconnect elsewhere", Fields: []Field{
 		{Name: "reconnect_after_ms", Type: TypeUint, Required: true, Max: MaxSeq, member: mRetryAfter, Doc: "wait this long first"}}},
 	{Op: OpSynced, Name: "synced", Dir: ToClient, Since: 1, Doc: "everything missed up to cursor has been sent; keep it for the next hello", Fields: []Field{

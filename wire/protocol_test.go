@@ -187,7 +187,7 @@ func docLimits() string {
 		{"kind", bytesDoc(MaxKind), ""},
 		{"name of a group", bytesDoc(MaxName), ""},
 		{"token", bytesDoc(MaxToken), "checked before anything parses it"},
-		{"message of an error", bytesDoc(MaxErrorText), ""},
+		{"message and advice of an error, each", bytesDoc(MaxErrorText), ""},
 		{"binary frame", bytesDoc(MaxFrame(Msgpack, MaxContent)), fmt.Sprintf("content and %d", FrameOverhead)},
 		{"text frame", bytesDoc(MaxFrame(JSON, MaxContent)), fmt.Sprintf("every byte of content may be spelt `\\u00xx`: six times content and %d", FrameOverhead)},
 		{"members of a group", strconv.Itoa(MaxMembers), "the default"},

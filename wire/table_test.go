@@ -23,6 +23,9 @@ func TestOpsTable(t *testing.T) {
 			t.Errorf("name %q is taken or not snake_case", s.Name)
 		}
 		names[s.Name] = true
+		if len(s.Name) > MaxOpName {
+			t.Errorf("%s: error.op holds names of at most %d bytes", s.Name, MaxOpName)
+		}
 		if s.Dir&^Both != 0 || s.Dir == 0 {
 			t.Errorf("%s has direction %d", s.Name, s.Dir)
 		}
@@ -127,8 +130,12 @@ func TestCodesTable(t *testing.T) {
 		if c.HTTP < 400 || http.StatusText(c.HTTP) == "" {
 			t.Errorf("%s: HTTP status %d", c.Name, c.HTTP)
 		}
-		if c.Text == "" || c.Do == "" || len(c.Text) > MaxErrorText {
-			t.Errorf("%s: an error says what is wrong, within MaxErrorText, and what to do", c.Name)
+		// An edge may put "op.field: " in front of the text.
+		if c.Text == "" || len(c.Text)+2*MaxOpName > MaxErrorText || c.Do == "" || len(c.Do) > MaxErrorText {
+			t.Errorf("%s: an error says what is wrong and what to do, each within MaxErrorText", c.Name)
+		}
+		if strings.Contains(c.Text, ";") {
+			t.Errorf("%s: on one line, what is wrong ends at the first semicolon; the text has one of its own", c.Name)
 		}
 		if c.Code.CloseCode() != c.Close || c.Code.Retryable() != c.Retryable {
 			t.Errorf("%s: CloseCode and Retryable are those of the row", c.Name)
@@ -144,7 +151,7 @@ func TestCodeTexts(t *testing.T) {
 		{CodeNotLeader.String(), "E2001"},
 		{CodeNotLeader.Error(), "E2001"},
 		{DecodeError{Code: CodeBadFrame}.Error(), CodeBadFrame.Error()},
-		{DecodeError{Code: CodeBadField, Op: OpAckSent, Field: "chat_id"}.Error(), CodeBadField.Error() + " (chat_id of ack_sent)"},
+		{DecodeError{Code: CodeBadField, Op: OpAckSent, Field: "chat_id"}.Error(), "E1005: a field is missing, too long, reserved or not of its type: chat_id of ack_sent; correct the field that the message names"},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)

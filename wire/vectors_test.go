@@ -98,7 +98,11 @@ func otherFrames() []goldenFrame {
 		{"error: fatal", Frame{Op: OpError, Code: CodeTokenExpired, Message: []byte("the token has expired")}},
 		{"error: about one message", Frame{Op: OpError, Code: CodeTooFast, Message: []byte("too many operations in too short a time"), Retryable: true, RetryAfter: 250, ClientMsgID: []byte("m-1")}},
 		{"error: about one message, final", Frame{Op: OpError, Code: CodeNotMember, Message: []byte("you are not a member of this conversation"), ClientMsgID: []byte("m-1")}},
-		{"error: longest message", Frame{Op: OpError, Code: 9999, Message: bytes.Repeat([]byte("e"), MaxErrorText), Retryable: true, RetryAfter: MaxSeq}},
+		{"error: about one receipt", Frame{Op: OpError, Code: CodeUnknownMessage, Message: []byte("the conversation has no message of this id"),
+			Advice: []byte("use a `message_id` that you received"), Refused: []byte("ack_read"), Chat: aliceBob}},
+		{"error: about an operation", Frame{Op: OpError, Code: CodeWrongState, Message: []byte("the operation does not fit the state of the connection"), Refused: []byte("hello")}},
+		{"error: longest texts", Frame{Op: OpError, Code: 9999, Message: bytes.Repeat([]byte("e"), MaxErrorText), Retryable: true, RetryAfter: MaxSeq,
+			ClientMsgID: bytes.Repeat([]byte("i"), MaxID), Advice: bytes.Repeat([]byte("a"), MaxErrorText), Refused: bytes.Repeat([]byte("o"), MaxOpName), Chat: gardeners}},
 	}
 }
 

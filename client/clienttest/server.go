@@ -248,5 +248,5 @@ func refuse(w http.ResponseWriter, c wire.Code) {
 	spec := c.SpecOf()
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(spec.HTTP)
-	_ = json.NewEncoder(w).Encode(map[string]any{"title": spec.Text, "detail": spec.Do, "status": spec.HTTP, "code": c, "name": spec.Name})
+	_ = json.NewEncoder(w).Encode(map[string]any{"title": spec.Text, "advice": spec.Do, "status": spec.HTTP, "code": c, "name": spec.Name})
 }

@@ -104,7 +104,8 @@ func (ses *session) push(f *wire.Frame) {
 }
 
 func (ses *session) fail(code wire.Code, after wire.Millis, cmid []byte) {
-	ses.push(&wire.Frame{Op: wire.OpError, Code: code, Message: []byte(code.SpecOf().Text),
+	spec := code.SpecOf()
+	ses.push(&wire.Frame{Op: wire.OpError, Code: code, Message: []byte(spec.Text), Advice: []byte(spec.Do),
 		Retryable: code.Retryable(), RetryAfter: after, ClientMsgID: cmid})
 }
 

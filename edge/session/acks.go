@@ -30,6 +30,15 @@ type ackRow struct {
 // more reports whether the client has said more than the request that is out.
 func (r *ackRow) more() bool { return r.delivered > r.sentDelivered || r.read > r.sent }
 
+// said returns the operation that took the client as far as the request that is
+// out: who has read something has it.
+func (r *ackRow) said() wire.Op {
+	if r.sent >= r.sentDelivered {
+		return wire.OpAckRead
+	}
+	return wire.OpAckDelivered
+}
+
 // request builds the receipt or mark of r.
 func (r *ackRow) request(op peer.Op, user, device []byte) peer.Item {
 	it := peer.Item{Op: op, Chat: r.chat, User: user, Delivered: r.sentDelivered, Read: r.sent}
@@ -68,7 +77,7 @@ func (s *Session) ack(l *Loop, chat wire.ChatID, delivered, read wire.Seq) {
 	i := findAck(a.rows, chat)
 	if i < 0 {
 		if len(a.rows) == MaxAcks {
-			s.refuse(l, refusal{code: wire.CodeTooFast, op: l.in.Op, after: AckDelay})
+			s.refuseIn(l, wire.CodeTooFast, AckDelay)
 			return
 		}
 		i = len(a.rows)
@@ -158,8 +167,9 @@ func (s *Session) ackAnswered(l *Loop, ask *Ask, it *peer.Item) {
 	r := &s.acks.rows[i]
 	switch {
 	case it.Code != wire.OK && final(it.Code):
+		refused := refusal{code: it.Code, op: r.said(), chat: r.chat}
 		s.acks.rows = dropAck(s.acks.rows, i)
-		s.refuse(l, refusal{code: it.Code})
+		s.refuse(l, refused)
 	case it.Code != wire.OK:
 		s.retryAck(l, r, ask.Op)
 	case ask.Op == peer.OpReceipt:

@@ -14,10 +14,16 @@ const statusTryLater = 1013
 // refusal is what an error frame says.
 type refusal struct {
 	code  wire.Code
-	op    wire.Op // 0: the operation is not to blame
-	field string  // of op
-	id    []byte  // client_msg_id
+	op    wire.Op     // what is refused; 0: the connection, or something unreadable
+	field string      // of op, when it is to blame
+	chat  wire.ChatID // which the refused frame named
+	id    []byte      // client_msg_id
 	after wire.Millis
+}
+
+// refuseIn refuses l.in.
+func (s *Session) refuseIn(l *Loop, code wire.Code, after wire.Millis) {
+	s.refuse(l, refusal{code: code, op: l.in.Op, chat: l.in.Chat, id: l.in.ClientMsgID, after: after})
 }
 
 // refuse sends an error frame; the connection lives on.
@@ -30,23 +36,29 @@ func (s *Session) refuse(l *Loop, r refusal) {
 	s.send(l)
 }
 
-// errorFrame makes l.frame an error. Its text says who is to blame, what is
-// wrong and what to do.
+// errorFrame makes l.frame an error. Its message names the field that is to
+// blame. The texts lie behind one another in l.text; a test of wire sees to it
+// that none is too long.
 func (l *Loop) errorFrame(r refusal) {
-	l.text = l.text[:0]
+	t := l.text[:0]
+	if r.field != "" {
+		t = append(append(append(append(t, r.op.String()...), '.'), r.field...), ": "...)
+	}
+	spec := r.code.SpecOf()
+	if spec == nil { // 2xxx: between processes
+		spec = wire.CodeInternal.SpecOf()
+	}
+	t = append(t, spec.Text...)
+	message := len(t)
+	t = append(t, spec.Do...)
+	advice := len(t)
 	if r.op != 0 {
-		l.text = append(l.text, r.op.String()...)
-		if r.field != "" {
-			l.text = append(append(l.text, '.'), r.field...)
-		}
-		l.text = append(l.text, ": "...)
+		t = append(t, r.op.String()...)
 	}
-	if spec := r.code.SpecOf(); spec != nil {
-		l.text = append(append(append(l.text, spec.Text...), "; "...), spec.Do...)
-	}
+	l.text = t
 	l.frame = wire.Frame{
-		Op: wire.OpError, Code: r.code, Message: l.text[:min(len(l.text), wire.MaxErrorText)],
-		Retryable: r.code.Retryable(), RetryAfter: r.after, ClientMsgID: r.id,
+		Op: wire.OpError, Code: spec.Code, Message: t[:message], Advice: t[message:advice], Refused: t[advice:], Chat: r.chat,
+		Retryable: spec.Retryable, RetryAfter: r.after, ClientMsgID: r.id,
 	}
 }
 
@@ -62,7 +74,7 @@ func (s *Session) undecodable(l *Loop, err error, size int) {
 	case d.Code == wire.CodeBadFrame:
 		s.fatal(l, d.Code)
 	default:
-		s.refuse(l, refusal{code: d.Code, op: d.Op, field: d.Field, id: l.in.ClientMsgID})
+		s.refuse(l, refusal{code: d.Code, op: d.Op, field: d.Field, chat: l.in.Chat, id: l.in.ClientMsgID})
 	}
 }
 

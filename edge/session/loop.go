@@ -66,7 +66,7 @@ type Loop struct {
 	frame wire.Frame // the frame being built
 	item  peer.Item  // the request being built
 	buf   []byte     // the encoded frame
-	text  []byte     // the message of an error
+	text  []byte     // the texts of an error
 }
 
 // NewLoop returns a loop for sessions with cfg, or what is wrong with cfg.

@@ -10,15 +10,15 @@ import (
 func (s *Session) sendMessage(l *Loop) {
 	in := &l.in
 	if wire.KindReserved(in.Kind) {
-		s.refuse(l, refusal{code: wire.CodeBadField, op: in.Op, field: "kind", id: in.ClientMsgID})
+		s.refuse(l, refusal{code: wire.CodeBadField, op: in.Op, field: "kind", chat: in.Chat, id: in.ClientMsgID})
 		return
 	}
 	if code := s.judgeSend(l); code != wire.OK {
-		s.refuse(l, refusal{code: code, op: in.Op, id: in.ClientMsgID})
+		s.refuseIn(l, code, 0)
 		return
 	}
 	if int(s.inFlight) >= l.cfg.InFlight {
-		s.refuse(l, refusal{code: wire.CodeTooFast, id: in.ClientMsgID, after: SendRetryAfter})
+		s.refuseIn(l, wire.CodeTooFast, SendRetryAfter)
 		return
 	}
 	l.item = peer.Item{
@@ -29,7 +29,7 @@ func (s *Session) sendMessage(l *Loop) {
 		l.item.Chat = wire.DirectChat(wire.UserID(s.User()), wire.UserID(in.To))
 	}
 	if !l.out.Core(&l.item, 0) {
-		s.refuse(l, refusal{code: wire.CodeUnavailable, id: in.ClientMsgID, after: SendRetryAfter})
+		s.refuseIn(l, wire.CodeUnavailable, SendRetryAfter)
 		return
 	}
 	s.inFlight++
@@ -55,7 +55,7 @@ func (s *Session) judgeSend(l *Loop) wire.Code {
 func (s *Session) sendAnswered(l *Loop, ask *Ask, it *peer.Item) {
 	s.inFlight -= min(s.inFlight, 1)
 	if it.Code != wire.OK {
-		s.refuse(l, sendRefusal(it.Code, ask.ClientMsgID))
+		s.refuse(l, sendRefusal(it.Code, ask))
 		return
 	}
 	chat := it.Chat
@@ -69,8 +69,8 @@ func (s *Session) sendAnswered(l *Loop, ask *Ask, it *peer.Item) {
 
 // sendRefusal is what a client hears of a core's refusal. Where in the fleet
 // the send went wrong is not its business: it may try again.
-func sendRefusal(code wire.Code, id []byte) refusal {
-	r := refusal{code: code, id: id}
+func sendRefusal(code wire.Code, ask *Ask) refusal {
+	r := refusal{code: code, op: wire.OpSendMessage, chat: ask.Chat, id: ask.ClientMsgID}
 	switch {
 	case code == wire.CodeStorage:
 		r.after = StorageRetryAfter

@@ -162,7 +162,7 @@ func (s *Session) message(l *Loop, payload []byte) {
 	err := wire.Decode(payload, &l.in, s.reader.format)
 	if wait := s.limit(l, l.in.Op); wait > 0 {
 		if l.in.Op != wire.OpPing || !s.strike(l) {
-			s.refuse(l, refusal{code: wire.CodeTooFast, id: l.in.ClientMsgID, after: wait})
+			s.refuseIn(l, wire.CodeTooFast, wait)
 		}
 		return
 	}
@@ -172,9 +172,9 @@ func (s *Session) message(l *Loop, payload []byte) {
 	}
 	switch decide(s.state, l.in.Op) {
 	case wrongState:
-		s.refuse(l, refusal{code: wire.CodeWrongState, op: l.in.Op, id: l.in.ClientMsgID})
+		s.refuseIn(l, wire.CodeWrongState, 0)
 	case goingAway:
-		s.refuse(l, refusal{code: wire.CodeGoingAway, id: l.in.ClientMsgID, after: SendRetryAfter})
+		s.refuseIn(l, wire.CodeGoingAway, SendRetryAfter)
 	case take:
 		s.handle(l)
 	}

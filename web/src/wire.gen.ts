@@ -183,12 +183,12 @@ export interface PongFrame {
   type: "pong";
 }
 
-/** what is wrong and what to do; a close follows when it is fatal */
+/** what is wrong, what to do, and with which frame; a close follows when it is fatal */
 export interface ErrorFrame {
   type: "error";
   /** see the table of errors */
   code: number;
-  /** for a person */
+  /** what is wrong, for a person */
   message: string;
   /** the same frame may succeed later */
   retryable?: boolean;
@@ -196,6 +196,12 @@ export interface ErrorFrame {
   retry_after_ms?: number;
   /** the sender's name for the message */
   client_msg_id?: string;
+  /** what to do about it, for a person */
+  advice?: string;
+  /** the name of the operation that is refused */
+  op?: string;
+  /** the conversation that the refused frame is about, when it named one */
+  chat_id?: string;
 }
 
 /** this edge is leaving; reconnect elsewhere */
@@ -424,6 +430,9 @@ export const OPS: readonly OpSpec[] = [
       { name: "retryable", type: "bool", required: false, min: 0, max: 0 },
       { name: "retry_after_ms", type: "uint", required: false, min: 0, max: 9007199254740991 },
       { name: "client_msg_id", type: "id", required: false, min: 0, max: 64 },
+      { name: "advice", type: "text", required: false, min: 0, max: 256 },
+      { name: "op", type: "text", required: false, min: 0, max: 32 },
+      { name: "chat_id", type: "chat", required: false, min: 0, max: 0 },
     ],
   },
   {
@@ -484,6 +493,7 @@ export const CODE = {
   unknown_message: 1207,
   bad_request: 1208,
   unknown_resource: 1209,
+  wrong_method: 1210,
   too_fast: 1301,
   slow_reader: 1302,
   server_full: 1303,
@@ -704,6 +714,15 @@ export const CODES: readonly CodeSpec[] = [
     retryable: false,
     text: "there is nothing at this address",
     todo: "see /openapi.json for what there is",
+  },
+  {
+    code: 1210,
+    name: "wrong_method",
+    close: 0,
+    http: 405,
+    retryable: false,
+    text: "this address does not take the method",
+    todo: "use a method that the header Allow lists",
   },
   {
     code: 1301,
