@@ -44,9 +44,11 @@ func WithKind(kind string) SendOption { return func(o *Outgoing) { o.Kind = kind
 // WithReplyTo makes the message an answer to another one of the conversation.
 func WithReplyTo(id Seq) SendOption { return func(o *Outgoing) { o.ReplyTo = id } }
 
-// WithID sets the client_msg_id, by which the server knows a repetition for 30
-// days. Applications that keep their own outbox on disk set it; without it
-// Send makes one.
+// WithID sets the client_msg_id, by which the server knows a repetition in the
+// same conversation for 30 days; in another conversation the same id is another
+// message, because each conversation's shard alone decides about its own ids.
+// Applications that keep their own outbox on disk set it; without it Send makes
+// one.
 func WithID(id string) SendOption { return func(o *Outgoing) { o.ID = id } }
 
 // Ack says that a message is stored: on disk at a majority of the replicas,
