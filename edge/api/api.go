@@ -59,6 +59,13 @@ const (
 	// maxBody bounds a request's body: a group with wire.MaxMembers ids at
 	// their longest, with room for quotes and escapes.
 	maxBody = 128 << 10
+	// maxDrain is how much of a body that is not wanted is read and thrown away,
+	// so that a client which sends first and reads later sees the answer. It
+	// costs bandwidth, no memory.
+	maxDrain = 32 << 20
+	// bodyTimeout bounds how long a body may take, drained or not. It leaves room
+	// for the answer within the time that an edge gives the whole request.
+	bodyTimeout = 10 * time.Second
 )
 
 // Register adds the interface to mux: /v1/..., /openapi.json and /docs.
@@ -73,11 +80,12 @@ func Register(mux *http.ServeMux, cfg Config) {
 	hc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		bearer: {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
 	}
-	h := humago.New(mux, hc)
-	h.UseMiddleware(a.authenticate(h), tableStatus)
+	pm := patientMux{mux}
+	h := humago.New(pm, hc)
+	h.UseMiddleware(a.authenticate(h), knownQuery(h), tableStatus)
 	a.problem = h.OpenAPI().Components.Schemas.Schema(problemType, true, "Problem")
 	a.register(h)
-	mux.HandleFunc("/v1/", elsewhere(h.OpenAPI()))
+	pm.HandleFunc("/v1/", elsewhere(h.OpenAPI()))
 	mux.Handle("GET /docs", docs(h.OpenAPI()))
 }
 
@@ -92,12 +100,13 @@ const bearer = "bearer"
 // op describes an operation of the interface; open ones need no token.
 func (a *api) op(id, method, path, summary string, open bool) huma.Operation {
 	o := huma.Operation{
-		OperationID:  id,
-		Method:       method,
-		Path:         path,
-		Summary:      summary,
-		MaxBodyBytes: maxBody,
-		Security:     []map[string][]string{{bearer: {}}},
+		OperationID:     id,
+		Method:          method,
+		Path:            path,
+		Summary:         summary,
+		MaxBodyBytes:    maxBody,
+		BodyReadTimeout: bodyTimeout,
+		Security:        []map[string][]string{{bearer: {}}},
 		Responses: map[string]*huma.Response{"default": {
 			Description: "an RFC 9457 problem with the number of the error in code; the status is the one that docs/PROTOCOL.md lists for it, 400 for a request that does not fit this schema",
 			Content:     map[string]*huma.MediaType{problemContent: {Schema: a.problem}},

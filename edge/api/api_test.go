@@ -231,7 +231,7 @@ func TestProblems(t *testing.T) {
 			if tc.status != tc.code.SpecOf().HTTP {
 				t.Errorf("the table has status %d", tc.code.SpecOf().HTTP)
 			}
-			if m["code"] != float64(tc.code) || m["status"] != float64(tc.status) || m["title"] == "" || m["detail"] == "" || m["detail"] == "validation failed" {
+			if m["code"] != float64(tc.code) || m["status"] != float64(tc.status) || m["title"] == "" || m["advice"] == nil || m["detail"] == "validation failed" {
 				t.Errorf("%v", m)
 			}
 			if ct := w.Header().Get("Content-Type"); ct != "application/problem+json" {
@@ -254,7 +254,7 @@ func TestWrongMethod(t *testing.T) {
 		{"HEAD", "/v1/dev/token", "POST"},
 	} {
 		w := request(h, tc.method, tc.path, "", "eve")
-		if m := decode(t, w, 405); m["code"] != float64(wire.CodeUnknownResource) || m["status"] != 405.0 {
+		if m := decode(t, w, 405); m["code"] != float64(wire.CodeWrongMethod) || m["status"] != 405.0 || m["advice"] != "use "+tc.allow {
 			t.Errorf("%s %s: %v", tc.method, tc.path, m)
 		}
 		if allow := w.Header().Get("Allow"); allow != tc.allow {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"strings"
 	"unicode"
 
@@ -31,14 +32,14 @@ type groupOutput struct {
 func (a *api) createGroup(ctx context.Context, in *groupInput) (*groupOutput, error) {
 	user, name := userOf(ctx), in.Body.Name
 	if name == "" || len(name) > wire.MaxName || strings.ContainsFunc(name, unicode.IsControl) {
-		return nil, NewProblem(wire.CodeBadRequest, "name has 1 to 128 bytes without control characters")
+		return nil, NewProblem(wire.CodeBadRequest, "give a name of 1 to 128 bytes without control characters").About(fmt.Sprintf("name is %.140q", name))
 	}
 	members := []string{string(user)}
 	seen := map[string]bool{string(user): true}
 	list := []byte{}
 	for _, m := range in.Body.MemberIDs {
 		if !wire.ValidID(m) {
-			return nil, NewProblem(wire.CodeBadRequest, "member_ids are user ids: 1 to 64 bytes of UTF-8 without control characters")
+			return nil, NewProblem(wire.CodeBadRequest, "give user ids: 1 to 64 bytes of UTF-8 without control characters").About(fmt.Sprintf("member_ids holds %.70q", m))
 		}
 		if seen[m] {
 			continue

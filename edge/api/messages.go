@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
 	"reflect"
 	"unicode/utf8"
 
@@ -70,10 +71,10 @@ type messagesOutput struct {
 func (a *api) messages(ctx context.Context, in *messagesInput) (*messagesOutput, error) {
 	chat, err := wire.ParseChatID([]byte(in.ChatID))
 	if err != nil {
-		return nil, NewProblem(wire.CodeUnknownChat, "")
+		return nil, NewProblem(wire.CodeUnknownChat, "take the chat_id of GET /v1/chats, of an ack_sent or of a new group").About(fmt.Sprintf("%.40q is not a chat_id", in.ChatID))
 	}
 	if in.After.Given && in.Before.Given {
-		return nil, NewProblem(wire.CodeBadRequest, "give after or before, not both")
+		return nil, NewProblem(wire.CodeBadRequest, "give one of them").About("after and before were both given")
 	}
 	it := peer.Item{Op: peer.OpRange, Chat: chat, User: []byte(userOf(ctx)), Limit: uint32(in.Limit)}
 	if in.After.Given {

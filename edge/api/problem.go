@@ -16,11 +16,12 @@ import (
 
 // Problem is an error as RFC 9457 writes it, with godwit's number.
 type Problem struct {
-	Title     string              `json:"title" doc:"what is wrong" example:"you are not a member of this conversation"`
+	Title     string              `json:"title" doc:"what is wrong, the same for every error of this number" example:"you are not a member of this conversation"`
 	Status    int                 `json:"status" doc:"the HTTP status" example:"403"`
 	Code      wire.Code           `json:"code" doc:"the number of the error; godwit explain says more" example:"1203"`
 	Name      string              `json:"name" doc:"the name of the error" example:"not_member"`
-	Detail    string              `json:"detail,omitempty" doc:"what to do about it"`
+	Detail    string              `json:"detail,omitempty" doc:"what is wrong with this request, when there is more to say"`
+	Advice    string              `json:"advice" doc:"what to do about it" example:"ask a member to add you"`
 	Retryable bool                `json:"retryable,omitempty" doc:"the same request may succeed later"`
 	Errors    []*huma.ErrorDetail `json:"errors,omitempty" doc:"which parts of the request are wrong"`
 }
@@ -34,23 +35,33 @@ var (
 	_ huma.ContentTypeFilter = (*Problem)(nil)
 )
 
-// NewProblem returns the problem of code, with detail in place of the table's
-// advice when it is not empty.
-func NewProblem(code wire.Code, detail string) *Problem {
+// NewProblem returns the problem of code, with advice in place of the table's
+// when it is not empty.
+func NewProblem(code wire.Code, advice string) *Problem {
 	spec := code.SpecOf()
 	if spec == nil {
 		spec = wire.CodeInternal.SpecOf()
 	}
-	p := &Problem{Title: spec.Text, Status: spec.HTTP, Code: spec.Code, Name: spec.Name, Detail: spec.Do, Retryable: spec.Retryable}
-	if detail != "" {
-		p.Detail = detail
+	p := &Problem{Title: spec.Text, Status: spec.HTTP, Code: spec.Code, Name: spec.Name, Advice: spec.Do, Retryable: spec.Retryable}
+	if advice != "" {
+		p.Advice = advice
 	}
 	return p
 }
 
-// Error returns what is wrong and what to do.
+// About returns p with a detail: what is wrong with this request.
+func (p *Problem) About(detail string) *Problem {
+	p.Detail = detail
+	return p
+}
+
+// Error returns "E1208: what is wrong: with this request; what to do".
 func (p *Problem) Error() string {
-	return "E" + strconv.Itoa(int(p.Code)) + ": " + p.Title + "; " + p.Detail
+	text := "E" + strconv.Itoa(int(p.Code)) + ": " + p.Title
+	if p.Detail != "" {
+		text += ": " + p.Detail
+	}
+	return text + "; " + p.Advice
 }
 
 // GetStatus implements huma.StatusError.
@@ -85,11 +96,11 @@ func problemOf(err error) error {
 	default:
 		code = wire.CodeInternal
 	}
-	detail := ""
+	advice := ""
 	if code == wire.CodeUnauthenticated {
-		detail = "send the header Authorization: Bearer with a token"
+		advice = "send the header Authorization: Bearer with a token"
 	}
-	p := NewProblem(code, detail)
+	p := NewProblem(code, advice)
 	if !p.Retryable {
 		return p
 	}
@@ -103,14 +114,14 @@ func toProblem(ctx huma.Context, _ string, v any) (any, error) {
 	if !ok {
 		return v, nil
 	}
-	code := wire.CodeBadRequest
+	code, advice := wire.CodeBadRequest, ""
 	switch {
 	case e.Status == http.StatusRequestEntityTooLarge:
-		code = wire.CodeContentTooBig
+		code, advice = wire.CodeContentTooBig, "send a body of fewer than "+strconv.Itoa(maxBody)+" bytes"
 	case e.Status >= http.StatusInternalServerError:
 		code = wire.CodeInternal
 	}
-	p := NewProblem(code, detailOf(e))
+	p := NewProblem(code, advice).About(detailOf(e))
 	p.Errors = e.Errors
 	if c, ok := ctx.(*problemContext); ok {
 		c.status = p.Status
@@ -157,9 +168,7 @@ func elsewhere(doc *huma.OpenAPI) http.HandlerFunc {
 		allow := allowed(item)
 		paths.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Allow", allow)
-			p := NewProblem(wire.CodeUnknownResource, "this address takes "+allow)
-			p.Status = http.StatusMethodNotAllowed
-			p.Write(w)
+			NewProblem(wire.CodeWrongMethod, "use "+allow).Write(w)
 		})
 	}
 	paths.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { NewProblem(wire.CodeUnknownResource, "").Write(w) })
@@ -226,7 +235,7 @@ func BearerToken(header string) (string, bool) {
 
 func writeProblem(h huma.API, ctx huma.Context, err error) {
 	var p *Problem
-	if !errors.As(problemOf(err), &p) {
+	if !errors.As(err, &p) && !errors.As(problemOf(err), &p) {
 		p = NewProblem(wire.CodeInternal, "")
 	}
 	ctx.SetHeader("Content-Type", problemContent)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/godwit-im/godwit/wire"
@@ -54,7 +55,7 @@ type devTokenOutput struct {
 func (a *api) devToken(_ context.Context, in *devTokenInput) (*devTokenOutput, error) {
 	user, device := in.Body.User, in.Body.Device
 	if !wire.ValidID(user) || device != "" && !wire.ValidID(device) {
-		return nil, NewProblem(wire.CodeBadRequest, "user and device are 1 to 64 bytes of UTF-8 without control characters")
+		return nil, NewProblem(wire.CodeBadRequest, "give a user and a device of 1 to 64 bytes of UTF-8 without control characters").About(fmt.Sprintf("user is %.70q, device is %.70q", user, device))
 	}
 	token, expires, err := a.cfg.DevToken(wire.UserID(user), wire.DeviceID(device))
 	if err != nil {
