@@ -38,11 +38,7 @@ test("two people chat: stored, delivered, read, and unread counts", async ({ bac
 test("a group: everybody gets it, names stand above the bubbles", async ({ backend, person }) => {
   const [alice, bob, carol] = [await person("alice"), await person("bob"), await person("carol")];
   for (const p of [alice, bob, carol]) await p.signIn(backend.url);
-  await alice.page.getByRole("button", { name: "New conversation" }).click();
-  await alice.page.getByRole("button", { name: "Group", exact: true }).click();
-  await alice.page.getByRole("textbox", { name: "Name of the group" }).fill("Weekend");
-  await alice.page.getByRole("textbox", { name: /^Members/ }).fill(`${bob.name} ${carol.name}`);
-  await alice.page.getByRole("button", { name: "Create group" }).click();
+  await alice.startGroup("Weekend", [bob.name, carol.name]);
   await alice.say("Sunday at ten?");
 
   for (const p of [bob, carol]) {

@@ -54,6 +54,15 @@ export class Person {
     await expect(this.page.getByRole("heading", { name: user, level: 2 })).toBeVisible();
   }
 
+  async startGroup(name: string, members: string[]): Promise<void> {
+    await this.page.getByRole("button", { name: "New conversation" }).click();
+    await this.page.getByRole("button", { name: "Group", exact: true }).click();
+    await this.page.getByRole("textbox", { name: "Name of the group" }).fill(name);
+    await this.page.getByRole("textbox", { name: /^Members/ }).fill(members.join(" "));
+    await this.page.getByRole("button", { name: "Create group" }).click();
+    await expect(this.page.getByRole("heading", { name, level: 2 })).toBeVisible();
+  }
+
   async say(text: string): Promise<void> {
     await this.composer.fill(text);
     await this.composer.press("Enter");
