@@ -85,7 +85,7 @@ func TestUpgradeRefused(t *testing.T) {
 func wantProblem(t testing.TB, resp *http.Response, code wire.Code) {
 	t.Helper()
 	var p api.Problem
-	if err := json.NewDecoder(resp.Body).Decode(&p); err != nil || p.Code != code || p.Status != resp.StatusCode || p.Detail == "" {
+	if err := json.NewDecoder(resp.Body).Decode(&p); err != nil || p.Code != code || p.Status != resp.StatusCode || p.Advice == "" {
 		t.Errorf("problem %+v (%v), want code %d", p, err, code)
 	}
 	if ct := resp.Header.Get("Content-Type"); ct != "application/problem+json" {
