@@ -53,7 +53,7 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 		ready:   make(chan struct{}, 1),
 		first:   make(chan error, 1),
 	}
-	c.rest = newRest(base, &c.cfg)
+	c.rest = newRest(base, &c.cfg, idleConns)
 	mc := MachineConfig{Device: cfg.Device, Outbox: cfg.Outbox, Inbox: cfg.Inbox, BackoffLo: cfg.BackoffMin, BackoffHi: cfg.BackoffMax,
 		NewToken: cfg.TokenSource != nil, ManualAck: cfg.ManualAck, Seed: seed()}
 	if cfg.Cursors != nil {

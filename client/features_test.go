@@ -1,7 +1,12 @@
 package client_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -110,6 +115,63 @@ func TestEndedClientsLeaveNoConnection(t *testing.T) {
 		synctest.Wait()
 		if n := s.Live(); n != 0 {
 			t.Errorf("%d connections after Close of the other", n)
+		}
+	})
+}
+
+// dials counts the connections that are opened through it.
+type dials struct {
+	s *clienttest.Server
+	n atomic.Int64
+}
+
+func (d *dials) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	d.n.Add(1)
+	return d.s.Dial(ctx, network, addr)
+}
+
+func TestSignInsShareConnections(t *testing.T) {
+	const users, atOnce = 200, 8
+	bubble(t, func(t *testing.T, s *clienttest.Server) {
+		d := &dials{s: s}
+		signIn, err := client.NewDevSignIn(client.Config{URL: s.URL, Dial: d.dial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer signIn.Close()
+		var all sync.WaitGroup
+		for worker := range atOnce {
+			all.Go(func() {
+				for i := worker; i < users; i += atOnce {
+					user := client.UserID(fmt.Sprintf("user%d", i))
+					if token, _, err := signIn.Token(t.Context(), user, "phone"); err != nil || token != s.Token(user, "phone") {
+						t.Errorf("%s: %q %v", user, token, err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		if n := d.n.Load(); n > 2*atOnce { // one may be dialled in vain, when another gets free first
+			t.Errorf("%d connections for %d sign-ins, %d at a time", n, users, atOnce)
+		}
+	})
+}
+
+func TestRequestsShareAConnection(t *testing.T) {
+	bubble(t, func(t *testing.T, s *clienttest.Server) {
+		d := &dials{s: s}
+		alice := connect(t, s, "alice", func(c *client.Config) { c.Dial = d.dial })
+		ack := send(t, alice, client.ToUser("bob"), "hi")
+		for range 20 {
+			if _, err := alice.History(t.Context(), ack.ChatID, client.HistoryQuery{}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := alice.History(t.Context(), client.DirectChat("x", "y"), client.HistoryQuery{}); !errors.Is(err, wire.CodeUnknownChat) {
+				t.Fatal(err) // a refusal does not cost the connection either
+			}
+		}
+		if n := d.n.Load(); n != 2 {
+			t.Errorf("%d connections, want one for the WebSocket and one for REST", n)
 		}
 	})
 }

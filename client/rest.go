@@ -25,9 +25,14 @@ type rest struct {
 // maxAnswer bounds the body of an answer: a page of the longest messages.
 const maxAnswer = 64 << 20
 
-func newRest(base string, cfg *Config) rest {
+// idleConns is how many unused connections a Client keeps: history is fetched
+// one or two pages at a time.
+const idleConns = 2
+
+// newRest keeps at most idle connections that nobody uses, for a while.
+func newRest(base string, cfg *Config, idle int) rest {
 	t := &http.Transport{TLSClientConfig: cfg.TLS, DialContext: cfg.Dial, ForceAttemptHTTP2: cfg.Dial == nil,
-		MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second}
+		MaxIdleConnsPerHost: idle, IdleConnTimeout: 30 * time.Second}
 	r := rest{base: base, http: &http.Client{Transport: t, Timeout: time.Minute}, token: &atomic.Pointer[string]{}}
 	r.use(cfg.Token)
 	return r
@@ -226,31 +231,4 @@ func (c *Client) CreateGroup(ctx context.Context, name string, members ...UserID
 		return ChatID{}, err
 	}
 	return ParseChatID(a.ChatID)
-}
-
-// DevToken gets a token for user from a server in development, where any name
-// will do. device may be "".
-func DevToken(ctx context.Context, serverURL string, user UserID, device DeviceID) (token string, expires time.Time, err error) {
-	return Config{URL: serverURL, Device: device}.DevToken(ctx, user)
-}
-
-// DevToken is the function DevToken for URL and Device of c, by way of its TLS
-// and Dial. The other fields do not matter.
-func (c Config) DevToken(ctx context.Context, user UserID) (token string, expires time.Time, err error) {
-	_, base, err := c.addresses()
-	if err != nil {
-		return "", time.Time{}, err
-	}
-	in := struct {
-		User   UserID   `json:"user"`
-		Device DeviceID `json:"device,omitempty"`
-	}{user, c.Device}
-	var a struct {
-		Token     string    `json:"token"`
-		ExpiresAt time.Time `json:"expires_at"`
-	}
-	r := newRest(base, &c)
-	defer r.http.CloseIdleConnections()
-	err = r.call(ctx, http.MethodPost, "/v1/dev/token", in, &a)
-	return a.Token, a.ExpiresAt, err
 }

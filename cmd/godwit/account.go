@@ -35,7 +35,7 @@ func (a *account) flags(cmd *cobra.Command, device string) {
 	f.StringVar(&a.as, "as", "", "user to be, on a server in development (GODWIT_USER)")
 	f.StringVar(&a.token, "token", "", "token to sign in with instead of --as (GODWIT_TOKEN)")
 	f.StringVar(&a.device, "device", device, "name of this device")
-	f.StringVar(&a.ca, "ca", "", "PEM file with the certificates to trust instead of the system's, for https (GODWIT_CA)")
+	caFlag(cmd, &a.ca)
 }
 
 // resolve fills in the environment and judges the result.
@@ -60,24 +60,31 @@ func (a *account) resolve(cmd *cobra.Command) error {
 	if !wire.ValidID(a.device) {
 		return usage(cmd, "--device %q is not a device id: 1 to %d bytes without control characters", a.device, wire.MaxID)
 	}
-	return a.trust(first(a.ca, os.Getenv("GODWIT_CA")))
+	var err error
+	a.tls, err = trust(a.ca)
+	return err
 }
 
-// trust reads the certificates that the server's must descend from.
-func (a *account) trust(file string) error {
-	if file == "" {
-		return nil
+// caFlag adds --ca to a command that connects to a server.
+func caFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVar(file, "ca", "", "PEM file with the certificates to trust instead of the system's, for https (GODWIT_CA)")
+}
+
+// trust reads the certificates that the server's must descend from, nil for
+// the system's.
+func trust(file string) (*tls.Config, error) {
+	if file = first(file, os.Getenv("GODWIT_CA")); file == "" {
+		return nil, nil
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return fault.New(fault.BadCAFile, "%w", err)
+		return nil, fault.New(fault.BadCAFile, "%w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return fault.New(fault.BadCAFile, "%s holds no certificate", file)
+		return nil, fault.New(fault.BadCAFile, "%s holds no certificate", file)
 	}
-	a.tls = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	return nil
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }
 
 func first(list ...string) string {
@@ -115,8 +122,10 @@ func (a *account) connect(ctx context.Context, change ...func(*client.Config)) (
 	return c, a.explain(err)
 }
 
+func (a *account) explain(err error) error { return explain(a.server, err) }
+
 // explain gives a number to the errors of the SDK.
-func (a *account) explain(err error) error {
+func explain(server string, err error) error {
 	var f *fault.Error
 	var se *client.Error
 	var ce *client.ConnectError
@@ -127,15 +136,15 @@ func (a *account) explain(err error) error {
 	case err == nil || errors.As(err, &se):
 		return err
 	case errors.Is(err, client.ErrNotGodwit):
-		return fault.New(fault.NotGodwit, "%s", a.server)
+		return fault.New(fault.NotGodwit, "%s", server)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fault.New(fault.TimedOut, "%w", err)
 	case errors.Is(err, context.Canceled):
 		return fault.New(fault.Interrupted, "")
 	case errors.As(err, &unknown):
-		return fault.New(fault.Unreachable, "%s: %w", a.server, unknown).Advise("trust the server's certificate, or the one that signed it, with --ca FILE")
+		return fault.New(fault.Unreachable, "%s: %w", server, unknown).Advise("trust the server's certificate, or the one that signed it, with --ca FILE")
 	case errors.As(err, &ce):
-		return fault.New(fault.Unreachable, "%s: %w", a.server, rootCause(ce))
+		return fault.New(fault.Unreachable, "%s: %w", server, rootCause(ce))
 	}
 	return err
 }

@@ -3,9 +3,12 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
@@ -29,6 +32,7 @@ import (
 type loadFlags struct {
 	server string
 	secret string
+	ca     string
 	pairs  int
 	rate   float64
 	size   int
@@ -58,6 +62,7 @@ func newLoadCmd() *cobra.Command {
 	fl := cmd.Flags()
 	fl.StringVar(&f.server, "server", "", "public address of the server (GODWIT_SERVER; default "+defaultServer+")")
 	fl.StringVar(&f.secret, "secret", "", "HS256 secret to make tokens with (GODWIT_AUTH_HS256_SECRET; default: the server's development sign-in)")
+	caFlag(cmd, &f.ca)
 	fl.IntVar(&f.pairs, "pairs", 100, "pairs of users")
 	fl.Float64Var(&f.rate, "rate", 1000, "messages a second over all pairs, sent when they are due whatever happens; 0: closed loop")
 	fl.IntVar(&f.size, "size", 100, "bytes of content")
@@ -76,7 +81,7 @@ func (f *loadFlags) check(cmd *cobra.Command) ([]report.Condition, error) {
 		return nil, usage(cmd, "--pairs %d and --idle %d: there must be at least one user", f.pairs, f.idle)
 	case f.size < workload.MinSize || f.size > wire.MaxContent:
 		return nil, usage(cmd, "--size %d: want %d to %d bytes", f.size, workload.MinSize, wire.MaxContent)
-	case f.rate < 0 || f.run <= 0:
+	case !(f.rate >= 0) || math.IsInf(f.rate, 0) || f.run <= 0:
 		return nil, usage(cmd, "--rate %g and --for %v: want no negative rate and a positive time", f.rate, f.run)
 	case f.warmup < 0 || f.warmup >= f.run:
 		return nil, usage(cmd, "--warmup %v: want less than --for %v, or no latency is measured", f.warmup, f.run)
@@ -109,22 +114,31 @@ func enoughFiles(connections int) error {
 }
 
 func runLoad(cmd *cobra.Command, f *loadFlags) error {
-	f.server = first(f.server, os.Getenv("GODWIT_SERVER"), defaultServer)
-	if !strings.Contains(f.server, "://") {
-		f.server = "http://" + f.server
-	}
+	f.server = httpAddress(first(f.server, os.Getenv("GODWIT_SERVER"), defaultServer))
 	f.secret = first(f.secret, os.Getenv("GODWIT_AUTH_HS256_SECRET"))
 	conds, err := f.check(cmd)
 	if err != nil {
 		return err
 	}
-	opt, err := f.options()
+	trusted, err := trust(f.ca)
 	if err != nil {
 		return err
 	}
-	ctx := cmd.Context()
-	if err := reachable(ctx, f.server); err != nil {
+	opt, err := f.options(trusted)
+	if err != nil {
 		return err
+	}
+	signIn, err := client.NewDevSignIn(client.Config{URL: f.server, TLS: trusted})
+	if err != nil {
+		return badServer(f.server)
+	}
+	defer signIn.Close()
+	if f.secret == "" {
+		opt.Token = devTokens(signIn, f.server)
+	}
+	ctx := cmd.Context()
+	if err := reachable(ctx, f.server, trusted); err != nil {
+		return explain(f.server, err)
 	}
 	s := swarm.New(opt)
 	defer s.Close()
@@ -132,14 +146,20 @@ func runLoad(cmd *cobra.Command, f *loadFlags) error {
 	res, err := drive(ctx, s, opt)
 	stopLine()
 	if err != nil {
-		return err
+		return explain(f.server, err)
 	}
 	if f.json {
 		err = printJSON(cmd.OutOrStdout(), res)
 	} else {
 		err = res.WriteTable(cmd.OutOrStdout())
 	}
-	return cmp.Or(err, judge(res, conds))
+	if err := cmp.Or(err, judge(res, conds)); err != nil {
+		return err
+	}
+	if res.Interrupted {
+		return fault.New(fault.Interrupted, "after %.1f s of %v", res.Seconds, f.run)
+	}
+	return nil
 }
 
 // drive connects, sends and judges. When ctx ends early the result covers what
@@ -151,7 +171,9 @@ func drive(ctx context.Context, s *swarm.Swarm, opt swarm.Options) (*report.Resu
 	cpu := processTime()
 	took := s.Send(ctx)
 	cpu = processTime() - cpu
+	early := ctx.Err() != nil
 	res := report.Of(s, opt, took, s.Check.Finish())
+	res.Interrupted = early
 	res.GeneratorCPU = cpu.Seconds() / took.Seconds()
 	return &res, nil
 }
@@ -180,25 +202,24 @@ func judge(res *report.Result, conds []report.Condition) error {
 	return nil
 }
 
-func (f *loadFlags) options() (swarm.Options, error) {
+// options turns the flags into those of a swarm whose users make their tokens
+// with --secret.
+func (f *loadFlags) options(trusted *tls.Config) (swarm.Options, error) {
 	u, err := url.Parse(f.server)
 	if err != nil || u.Host == "" {
 		return swarm.Options{}, badServer(f.server)
 	}
 	ws := *u
-	ws.Scheme = map[string]string{"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}[u.Scheme]
+	ws.Scheme = map[string]string{"http": "ws", "https": "wss"}[u.Scheme]
 	ws.Path = "/ws"
 	if ws.Scheme == "" {
 		return swarm.Options{}, badServer(f.server)
 	}
-	token := devTokens(f.server)
-	if f.secret != "" {
-		token = func(_ context.Context, user wire.UserID) (string, error) {
-			return auth.Mint([]byte(f.secret), user, "", time.Now(), 24*time.Hour)
-		}
+	token := func(_ context.Context, user wire.UserID) (string, error) {
+		return auth.Mint([]byte(f.secret), user, "", time.Now(), 24*time.Hour)
 	}
 	return swarm.Options{
-		URL: ws.String(), Token: token, For: f.run, Warmup: f.warmup, Settle: f.settle, Idle: f.idle,
+		URL: ws.String(), TLS: trusted, Token: token, For: f.run, Warmup: f.warmup, Settle: f.settle, Idle: f.idle,
 		Work: workload.Direct{Run: "load" + strconv.FormatInt(time.Now().UnixNano(), 36), Pairs: f.pairs, Rate: f.rate, Size: f.size},
 	}, nil
 }
@@ -207,25 +228,50 @@ func badServer(server string) error {
 	return fault.New(fault.Usage, "--server %q must start with http:// or https://", server).Advise("see `godwit load --help`")
 }
 
-// reachable tells a server that is not there from one that refuses.
-func reachable(ctx context.Context, server string) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+// httpAddress is server with the scheme of its REST side.
+func httpAddress(server string) string {
+	scheme, rest, ok := strings.Cut(server, "://")
+	switch {
+	case !ok:
+		return "http://" + server
+	case scheme == "ws":
+		return "http://" + rest
+	case scheme == "wss":
+		return "https://" + rest
+	}
+	return server
+}
+
+// reachable tells a server that is not there, or is not godwit's, from one that
+// refuses: a swarm would go on trying.
+func reachable(ctx context.Context, server string, trusted *tls.Config) error {
+	const patience = 5 * time.Second
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %v", patience))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(server, "/")+"/v1/server", nil)
 	if err != nil {
 		return badServer(server)
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fault.New(fault.Unreachable, "%s", server)
+	c := http.Client{Transport: &http.Transport{TLSClientConfig: trusted, DisableKeepAlives: true}}
+	resp, err := c.Do(req)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return &client.ConnectError{URL: server, Err: context.Cause(ctx)}
+	case err != nil:
+		return &client.ConnectError{URL: server, Err: err}
 	}
-	return resp.Body.Close()
+	defer resp.Body.Close()
+	var about struct{ Name string }
+	if json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&about) != nil || about.Name != "godwit" {
+		return client.ErrNotGodwit
+	}
+	return nil
 }
 
 // devTokens signs users in by the server's development sign-in.
-func devTokens(server string) func(context.Context, wire.UserID) (string, error) {
+func devTokens(signIn *client.DevSignIn, server string) func(context.Context, wire.UserID) (string, error) {
 	return func(ctx context.Context, user wire.UserID) (string, error) {
-		token, _, err := client.DevToken(ctx, server, user, "")
+		token, _, err := signIn.Token(ctx, user, "")
 		if errors.Is(err, wire.CodeUnknownResource) {
 			return "", fault.New(fault.NoDevSignIn, "%s", server).Advise("set GODWIT_AUTH_HS256_SECRET, or --secret, to the server's")
 		}

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,11 +32,72 @@ func TestLoadEndsWithAVerdict(t *testing.T) {
 		"a unit":          {"--fail-if", "p99>5s"},
 		"all is warm-up":  {"--warmup", "1s"},
 		"nobody":          {"--pairs", "0"},
+		"no rate at all":  {"--rate", "nan"},
+		"no such name":    {"--fail-if", "speed>5"},
+		"no comparison":   {"--fail-if", "p99"},
 		"too little room": {"--size", "1"},
 	} {
 		if _, stderr, code := s.run("", append(args, c...)...); code != 2 {
 			t.Errorf("%s: exit code %d, %s", name, code, stderr)
 		}
+	}
+}
+
+func TestLoadSaysWhyItCannotStart(t *testing.T) {
+	settings := filepath.Join(t.TempDir(), "godwit.toml")
+	if err := os.WriteFile(settings, []byte(`auth_hs256_secret = "`+strings.Repeat("s", 32)+`"`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, "--config", settings)
+	for name, c := range map[string]struct {
+		args []string
+		says string
+		code int
+	}{
+		"nobody there":     {[]string{"--server", "http://127.0.0.1:1"}, "E3007", 6},
+		"not godwit":       {[]string{"--server", s.admin}, "E3022", 6},
+		"not a server":     {[]string{"--server", "ftp://127.0.0.1"}, "E3011", 2},
+		"no certificates":  {[]string{"--ca", os.DevNull}, "E3024", 3},
+		"nobody signs in":  {nil, "E3015", 7},
+		"another's secret": {[]string{"--secret", strings.Repeat("x", 32)}, "E1102", 7},
+	} {
+		out, stderr, code := s.run("", append([]string{"load", "--pairs", "1", "--for", "100ms"}, c.args...)...)
+		if code != c.code || !strings.Contains(stderr, "godwit: "+c.says+": ") || out != "" {
+			t.Errorf("%s: exit code %d, want %d and %s: %s%s", name, code, c.code, c.says, out, stderr)
+		}
+	}
+	if _, stderr, code := s.run("", "load", "--pairs", "1", "--rate", "20", "--for", "100ms", "--secret", strings.Repeat("s", 32)); code != 0 {
+		t.Errorf("the right secret: %d %s", code, stderr)
+	}
+}
+
+// Ctrl-C gives the verdict on what was sent until then, and says that it is
+// not the whole.
+func TestInterruptedLoadStillHasItsVerdict(t *testing.T) {
+	s := newServer(t)
+	cmd := exec.Command(binary, "load", "--server", s.url, "--pairs", "2", "--rate", "100", "--for", "1h", "--json")
+	var out, live syncBuffer
+	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.Dir = environment(), &out, &live, t.TempDir()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	if !waitFor(t.Context(), func() bool { return strings.Contains(live.String(), " acked ") }) {
+		t.Fatal("no live line came")
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	code := exitCode(cmd.Wait())
+	var res report.Result
+	if err := json.Unmarshal([]byte(out.String()), &res); err != nil || code != 130 || !strings.Contains(live.String(), "E3010") {
+		t.Fatalf("exit code %d, %v: %s%s", code, err, out.String(), live.String())
+	}
+	if v := res.Verdict; !res.Interrupted || !v.OK() || v.Acked == 0 || v.Seen != v.Acked || v.Unanswered != 0 {
+		t.Errorf("result: %+v", res)
+	}
+	if left, err := os.ReadDir(cmd.Dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
 	}
 }
 

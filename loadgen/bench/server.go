@@ -25,6 +25,7 @@ import (
 // server is a `godwit serve` of our own, on loopback and a fresh directory.
 type server struct {
 	cmd           *exec.Cmd
+	signIn        *client.DevSignIn
 	dir           string
 	public, admin string
 	log           tail // what it printed, for the report of a failure
@@ -77,6 +78,9 @@ func startServer(ctx context.Context, opt *Options, args ...string) (*server, er
 	if s.admin, err = freeAddr(); err != nil {
 		return nil, err
 	}
+	if s.signIn, err = client.NewDevSignIn(client.Config{URL: "http://" + s.public}); err != nil {
+		return nil, err
+	}
 	return s, s.start(ctx, opt.Binary, args...)
 }
 
@@ -109,6 +113,7 @@ func (s *server) start(ctx context.Context, binary string, args ...string) error
 
 // stop ends the server in good order, or by force when that takes too long.
 func (s *server) stop() {
+	s.signIn.Close()
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.done:
@@ -150,7 +155,7 @@ func (s *server) do(ctx context.Context, method, url string, body io.Reader) ([]
 
 // token signs a user in by the server's development sign-in.
 func (s *server) token(ctx context.Context, u wire.UserID) (string, error) {
-	token, _, err := client.DevToken(ctx, "http://"+s.public, u, "")
+	token, _, err := s.signIn.Token(ctx, u, "")
 	return token, err
 }
 

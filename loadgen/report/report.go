@@ -26,6 +26,9 @@ type Result struct {
 	Offered  float64 `json:"offered_per_s"` // 0: closed loop
 	Achieved float64 `json:"achieved_per_s"`
 	Seconds  float64 `json:"seconds"`
+	// Interrupted: somebody ended the run before its time. The verdict is
+	// about what was sent until then.
+	Interrupted bool `json:"interrupted,omitempty"`
 
 	Sent        uint64 `json:"sent"`
 	Resent      uint64 `json:"resent"`
@@ -64,6 +67,9 @@ func (r *Result) WriteTable(w io.Writer) error {
 		loop = fmt.Sprintf("%.0f msg/s offered", r.Offered)
 	}
 	fmt.Fprintf(t, "load\t%d pairs, %s, %d-byte contents, %.1f s\n", r.Pairs, loop, r.Size, r.Seconds)
+	if r.Interrupted {
+		fmt.Fprintf(t, "\tinterrupted: what follows is about the messages until then\n")
+	}
 	fmt.Fprintf(t, "messages\t%d sent, %d acknowledged, %d seen, %.0f msg/s\n", r.Sent, r.Verdict.Acked, r.Verdict.Seen, r.Achieved)
 	if r.Resent+r.HeldBack+r.Disconnects+r.Verdict.Redelivered > 0 {
 		fmt.Fprintf(t, "repeats\t%d resent, %d redelivered, %d held back, %d disconnects\n", r.Resent, r.Verdict.Redelivered, r.HeldBack, r.Disconnects)

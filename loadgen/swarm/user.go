@@ -83,7 +83,7 @@ func (u *user) run(ctx context.Context, gate chan struct{}) {
 		u.s.Errs.add(err)
 		if !mayPass(err) {
 			select {
-			case u.fatal <- fmt.Errorf("user %s: %w", u.name, err):
+			case u.fatal <- fmt.Errorf("%w (user %s)", err, u.name):
 			default:
 			}
 			return
