@@ -154,12 +154,9 @@ func (r *replica) look() {
 // leadership that it began under.
 func (r *replica) lookNow() {
 	r.mu.Lock()
-	led := r.mu.led
+	led, ended := r.mu.led, r.mu.ended
 	r.mu.Unlock()
-	err := r.node.readIndex(r)
-	if err == nil {
-		err = r.machine.settle()
-	}
+	err := r.node.readIndex(r, ended)
 	if err == nil {
 		err = r.takeUp(led)
 	}
@@ -169,11 +166,13 @@ func (r *replica) lookNow() {
 		return
 	}
 	r.mu.looking = false
-	if err != nil {
+	switch {
+	case err != nil:
 		r.mu.fan.LookFailed()
-	} else {
-		r.mu.fan.Looked()
+	case r.mu.fan.Looked():
 		r.mu.looked = true
+	default: // after lookEvery the next one takes up more
+		r.node.c.looksPartial.Add(1)
 	}
 	r.mu.Unlock()
 	if err != nil {
@@ -184,13 +183,18 @@ func (r *replica) lookNow() {
 
 // takeUp takes up the conversations that owe bumps, every one of them: a new
 // leader fans out nothing before. What was taken up is sent every lookPage
-// conversations; a lane that is full leaves the rest to a later look.
+// conversations; a lane or a table that is full leaves the rest to a later
+// look. The store is settled after the look has begun: what is left to the
+// outbox from then on is remembered for the next one.
 func (r *replica) takeUp(led uint64) error {
 	r.mu.Lock()
 	if r.mu.led == led {
 		r.mu.fan.Look()
 	}
 	r.mu.Unlock()
+	if err := r.machine.settle(); err != nil {
+		return err
+	}
 	v := r.node.store.NewView(r.id)
 	members := memberReader{node: r.node, settle: r.machine.settle, view: r.node.store.NewView(r.id)}
 	n := 0

@@ -19,6 +19,9 @@ const (
 	// reconnects at 8,000/s waits 2 ms for each.
 	opensWaiting = 8192
 
+	// readsWaiting bounds the reads of a shard that wait for one read index.
+	readsWaiting = readQueue
+
 	// doneLimit is how many conversations one entry clears from the outbox.
 	doneLimit = 4096
 
@@ -80,8 +83,13 @@ const (
 	// disk. Its items are answered CodeUnavailable then; they may still happen.
 	proposeTimeout = 3 * time.Second
 
-	// readIndexTimeout bounds the question to the quorum before a read.
-	readIndexTimeout = 2 * time.Second
+	// readIndexTimeout bounds the question to the quorum before a read: longer
+	// than a leader that is cut off goes on to believe that it leads, shorter
+	// than an edge waits for an answer. A leader that has just been elected
+	// cannot be asked before its first entry is committed; it is asked again
+	// after readIndexAgain.
+	readIndexTimeout = 1500 * time.Millisecond
+	readIndexAgain   = 5 * time.Millisecond
 
 	// ackWithin is how long a session may owe an acknowledgement before it is
 	// told to sync.

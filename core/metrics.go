@@ -9,13 +9,19 @@ import (
 
 // counters are what a node has done since it started.
 type counters struct {
-	items, proposals, unproposed                   atomic.Uint64
-	pushed, repeats, resyncJump, resyncLate        atomic.Uint64
-	queueFull, readsFull, opensFull, storage       atomic.Uint64
-	leftToOutbox, resumed, refusedLanes, hintsLost atomic.Uint64
-	reads, elected, failures                       atomic.Uint64
-	unsent, badBatches, badItems                   atomic.Uint64
-	touchesUnread, hintsUnread                     atomic.Uint64
+	items, proposals, unproposed              atomic.Uint64
+	pushed, repeats, resyncJump, resyncLate   atomic.Uint64
+	queueFull, readsFull, opensFull, storage  atomic.Uint64
+	refusedLanes, hintsLost, readsUnconfirmed atomic.Uint64
+	outboxCounters
+	reads, elected, failures     atomic.Uint64
+	unsent, badBatches, badItems atomic.Uint64
+	touchesUnread, hintsUnread   atomic.Uint64
+}
+
+// outboxCounters are what was left to the outbox and taken up from it.
+type outboxCounters struct {
+	leftToOutbox, doneLost, resumed, looksPartial atomic.Uint64
 }
 
 // counter is one row of the table of counters.
@@ -39,14 +45,17 @@ func table() []counter {
 		{"godwit_core_elections_won_total", "", "Times a replica of this node became leader.", func(c *counters) *atomic.Uint64 { return &c.elected }},
 		{"godwit_core_failed_replicas_total", "", "Replicas out of service because the store failed.", func(c *counters) *atomic.Uint64 { return &c.failures }},
 		{"godwit_core_resumed_total", "", "Conversations taken up again from the outbox.", func(c *counters) *atomic.Uint64 { return &c.resumed }},
+		{"godwit_core_partial_looks_total", "", "Looks through the outbox that found more conversations than are followed at a time; the next look goes on.", func(c *counters) *atomic.Uint64 { return &c.looksPartial }},
 		{"godwit_core_lane_backoffs_total", "", "Times a lane to another shard was refused and waits.", func(c *counters) *atomic.Uint64 { return &c.refusedLanes }},
 		{"godwit_core_resyncs_total", "jump", "Sessions told to sync, by reason.", func(c *counters) *atomic.Uint64 { return &c.resyncJump }},
 		{"godwit_core_resyncs_total", "unacknowledged", "Sessions told to sync, by reason.", func(c *counters) *atomic.Uint64 { return &c.resyncLate }},
 		{refused, "queue_full", refusedHelp, func(c *counters) *atomic.Uint64 { return &c.queueFull }},
 		{refused, "readers_busy", refusedHelp, func(c *counters) *atomic.Uint64 { return &c.readsFull }},
+		{refused, "no_quorum", refusedHelp, func(c *counters) *atomic.Uint64 { return &c.readsUnconfirmed }},
 		{refused, "opens_waiting", refusedHelp, func(c *counters) *atomic.Uint64 { return &c.opensFull }},
 		{refused, "storage", refusedHelp, func(c *counters) *atomic.Uint64 { return &c.storage }},
 		{left, "outbox", leftHelp, func(c *counters) *atomic.Uint64 { return &c.leftToOutbox }},
+		{left, "fanout_done", leftHelp, func(c *counters) *atomic.Uint64 { return &c.doneLost }},
 		{left, "hint_at_follower", leftHelp, func(c *counters) *atomic.Uint64 { return &c.hintsLost }},
 		{left, "touch_unread", leftHelp, func(c *counters) *atomic.Uint64 { return &c.touchesUnread }},
 		{left, "hint_unread", leftHelp, func(c *counters) *atomic.Uint64 { return &c.hintsUnread }},

@@ -188,7 +188,7 @@ func (n *Node) millis() int64 { return time.Since(n.started).Milliseconds() + 1 
 func (n *Node) Ready(ctx context.Context) error {
 	for id, r := range n.all() {
 		for {
-			if err := n.readIndex(r); err == nil && r.settled() {
+			if err := n.readIndex(r, ctx.Done()); err == nil && r.settled() {
 				break
 			}
 			select {

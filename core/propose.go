@@ -10,18 +10,19 @@ import (
 )
 
 // enqueue puts a write that node from asked for into the entry that is being
-// filled. raw is its encoded form, nil when that has to be made from it. r.mu
-// is held.
-func (r *replica) enqueue(from wire.NodeID, it *peer.Item, raw []byte, t *turn) {
+// filled. raw is its encoded form, nil when that has to be made from it. It
+// reports whether there is room; otherwise the node has its refusal. r.mu is
+// held.
+func (r *replica) enqueue(from wire.NodeID, it *peer.Item, raw []byte, t *turn) bool {
 	if code := r.refusal(); code != wire.OK {
 		t.refuse(from, it.Op, it.Req, code, r.leaderNode())
-		return
+		return false
 	}
 	e := r.mu.filling
 	if len(e.asked) >= entryItems || len(e.buf)+len(raw) > entryBytes {
 		r.node.c.queueFull.Add(1)
 		t.refuse(from, it.Op, it.Req, wire.CodeUnavailable, r.leaderNode())
-		return
+		return false
 	}
 	if len(e.buf) == 0 {
 		e.buf = append(e.buf, make([]byte, commandHead)...)
@@ -40,6 +41,7 @@ func (r *replica) enqueue(from wire.NodeID, it *peer.Item, raw []byte, t *turn) 
 		r.mu.lingers = true
 		r.linger.Reset(lingerFor)
 	}
+	return true
 }
 
 // urgent reports whether somebody waits for op to be applied. Nobody waits for
@@ -57,14 +59,14 @@ func urgent(op peer.Op) bool {
 
 // refusal says why the replica takes no writes, or OK.
 func (r *replica) refusal() wire.Code {
-	switch {
-	case r.failed.Load() || r.node.full.Load():
-		r.node.c.storage.Add(1)
-		return wire.CodeStorage
-	case !r.leads.Load():
-		return wire.CodeNotLeader
+	code := r.absence()
+	if code == wire.OK && r.node.full.Load() {
+		code = wire.CodeStorage
 	}
-	return wire.OK
+	if code == wire.CodeStorage {
+		r.node.c.storage.Add(1)
+	}
+	return code
 }
 
 // hurry sends off what waits, urgent or not.
@@ -131,8 +133,8 @@ func (r *replica) take() *entry {
 }
 
 // addDone puts into the entry what the outbox no longer needs to keep, as far
-// as there is room: what is taken and then refused would stay in the outbox.
-// r.mu is held.
+// as there is room. What is refused after all is lost; see lostDone. r.mu is
+// held.
 func (r *replica) addDone() {
 	e := r.mu.filling
 	room := min(doneLimit, entryItems-len(e.asked))
@@ -141,10 +143,32 @@ func (r *replica) addDone() {
 	}
 	t := r.node.turn()
 	r.mu.fan.TakeDone(room, func(id wire.ChatID, seq wire.Seq) {
-		r.enqueue(0, &peer.Item{Op: peer.OpFanoutDone, Shard: r.id, Chat: id, Seq: seq}, nil, t)
+		if !r.enqueue(0, &peer.Item{Op: peer.OpFanoutDone, Shard: r.id, Chat: id, Seq: seq}, nil, t) {
+			r.lostDone(1)
+		}
 	})
 	t.kicks = t.kicks[:0]
 	r.node.turns.Put(t)
+}
+
+// lostDone notes that n items which were to clear the outbox have perhaps not
+// done so. The next look finds what is still there, and its bumps, which change
+// nothing, are answered once more. r.mu is held.
+func (r *replica) lostDone(n int) {
+	if n > 0 {
+		r.node.c.doneLost.Add(uint64(n))
+		r.mu.fan.LookFailed()
+	}
+}
+
+// dones counts the items of e that were to clear the outbox.
+func (e *entry) dones() (n int) {
+	for i := range e.asked {
+		if e.asked[i].op == peer.OpFanoutDone {
+			n++
+		}
+	}
+	return n
 }
 
 // carry proposes e and returns when it was applied here or will not be
@@ -164,6 +188,9 @@ func (r *replica) carry(e *entry) {
 	r.mu.Lock()
 	unanswered := r.mu.flight == e
 	r.mu.flight = nil
+	if unanswered {
+		r.lostDone(e.dones())
+	}
 	r.isOver(e.number)
 	r.mu.Unlock()
 	if unanswered {

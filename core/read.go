@@ -29,24 +29,6 @@ type open struct {
 	hasCursor bool
 }
 
-// read hands a read to the readers.
-func (n *Node) read(r *replica, from wire.NodeID, it *peer.Item, raw []byte, t *turn) {
-	if !r.leads.Load() {
-		if it.Req != 0 {
-			t.refuse(from, it.Op, it.Req, wire.CodeNotLeader, r.leaderNode())
-		}
-		return
-	}
-	select {
-	case n.jobs <- job{r: r, from: from, raw: append([]byte(nil), raw...)}:
-	default:
-		n.c.readsFull.Add(1)
-		if it.Req != 0 {
-			t.refuse(from, it.Op, it.Req, wire.CodeUnavailable, 0)
-		}
-	}
-}
-
 // work is a reader's goroutine.
 func (n *Node) work() {
 	rd := new(reader)
@@ -172,12 +154,9 @@ func (rd *reader) typing(r *replica, v *store.View, it *peer.Item, t *turn) erro
 func (r *replica) open(from wire.NodeID, it *peer.Item, t *turn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	code := wire.OK
+	code := r.absence()
 	switch {
-	case r.failed.Load():
-		code = wire.CodeStorage
-	case !r.leads.Load():
-		code = wire.CodeNotLeader
+	case code != wire.OK:
 	case len(r.mu.opens) >= opensWaiting:
 		r.node.c.opensFull.Add(1)
 		code = wire.CodeUnavailable
@@ -219,7 +198,7 @@ func (r *replica) openRounds() {
 		r.mu.Lock()
 		opens := r.mu.opens
 		r.mu.opens = nil
-		last := r.lastTaken()
+		last, ended := r.lastTaken(), r.mu.ended
 		r.mu.Unlock()
 		if len(opens) == 0 {
 			return
@@ -227,7 +206,7 @@ func (r *replica) openRounds() {
 		r.hurry() // a bump in that entry may linger
 		err := r.awaitOver(last)
 		if err == nil {
-			err = r.node.readIndex(r)
+			err = r.node.readIndex(r, ended)
 		}
 		if err == nil {
 			err = r.machine.settle()
@@ -262,7 +241,7 @@ func (r *replica) opened(o *open, v *store.View, err error, t *turn) {
 			r.mu.live.Close(o.from, o.session, o.user)
 		}
 		r.mu.Unlock()
-		code := wire.CodeUnavailable
+		code := r.unreadable()
 		if derr != nil {
 			code = wire.CodeStorage
 		}

@@ -31,6 +31,7 @@ type replica struct {
 	session *client.Session
 	kick    chan struct{}
 	opens   chan struct{} // says that sessions wait to be opened
+	asks    chan struct{} // says that reads wait for a quorum
 	// linger kicks for items that are not urgent.
 	linger *time.Timer
 
@@ -40,6 +41,7 @@ type replica struct {
 	leads  atomic.Bool   // leader, by the last that Raft said
 	leader atomic.Uint32 // its node, 0 when not known
 	failed atomic.Bool   // the store failed; never taken back
+	whole  atomic.Bool   // it has everything and is alone; never taken back. See read
 
 	mu struct {
 		sync.Mutex
@@ -60,7 +62,9 @@ type replica struct {
 		looking bool   // a look is under way
 		lookAt  int64
 
-		opens []open // that wait for a read index
+		opens []open        // that wait for a read index
+		reads []job         // likewise
+		ended chan struct{} // closed when this leadership ends; nil when not leading
 
 		expireAt int64
 	}
@@ -81,14 +85,17 @@ type asked struct {
 }
 
 func newReplica(n *Node, id wire.ShardID, solo bool) *replica {
-	r := &replica{node: n, id: id, run: rand.Uint64(), solo: solo, kick: make(chan struct{}, 1), opens: make(chan struct{}, 1)}
+	r := &replica{
+		node: n, id: id, run: rand.Uint64(), solo: solo,
+		kick: make(chan struct{}, 1), opens: make(chan struct{}, 1), asks: make(chan struct{}, 1),
+	}
 	r.linger = time.AfterFunc(time.Hour, r.hurry)
 	r.linger.Stop()
 	r.machine = &machine{r: r, checked: make(chan struct{})}
 	r.members = memberReader{node: n, settle: r.machine.settle, view: n.store.NewView(id)}
 	r.mu.filling, r.mu.spare = new(entry), new(entry)
 	r.mu.live = live.New()
-	r.mu.fan = fanout.New(id)
+	r.mu.fan = fanout.New(id, fanout.MaxChats)
 	return r
 }
 
@@ -122,6 +129,7 @@ func (r *replica) start(nodes []wire.NodeID) error {
 	r.session = r.node.host.GetNoOPSession(shardID)
 	r.node.wg.Go(r.propose)
 	r.node.wg.Go(r.answerOpens)
+	r.node.wg.Go(r.confirmReads)
 	return nil
 }
 
@@ -171,6 +179,7 @@ func (r *replica) fail(err error) {
 		return
 	}
 	r.leads.Store(false)
+	r.leader.CompareAndSwap(uint32(r.node.cfg.Node), 0) // who asks here is not sent here
 	r.node.c.failures.Add(1)
 	if !errors.Is(err, store.ErrFailed) { // then another replica has said it
 		r.node.log.Error("core: a shard stops on this node; free space or replace the disk, then restart the process",
@@ -188,8 +197,11 @@ func (r *replica) fail(err error) {
 
 // leaderIs takes what Raft says about the leader.
 func (r *replica) leaderIs(id wire.NodeID) {
+	if id == r.node.cfg.Node && r.failed.Load() {
+		id = 0
+	}
 	r.leader.Store(uint32(id))
-	if id == r.node.cfg.Node && !r.failed.Load() {
+	if id == r.node.cfg.Node {
 		r.begin()
 		return
 	}
@@ -205,6 +217,10 @@ func (r *replica) begin() {
 	r.mu.live.Clear()
 	r.mu.fan.Clear(rand.Uint32())
 	r.mu.led++
+	if r.mu.ended != nil {
+		close(r.mu.ended) // elected anew
+	}
+	r.mu.ended = make(chan struct{})
 	r.mu.looked, r.mu.looking, r.mu.lookAt = false, false, 0
 	r.mu.expireAt = r.node.millis() + expireEvery.Milliseconds()
 	r.leads.Store(true)
@@ -220,8 +236,12 @@ func (r *replica) end() {
 	t := r.node.turn()
 	r.mu.Lock()
 	e := r.take()
-	opens := r.mu.opens
-	r.mu.opens = nil
+	opens, reads := r.mu.opens, r.mu.reads
+	r.mu.opens, r.mu.reads = nil, nil
+	if r.mu.ended != nil {
+		close(r.mu.ended)
+		r.mu.ended = nil
+	}
 	r.mu.live.Clear()
 	r.mu.fan.Clear(rand.Uint32())
 	r.mu.looked = false
@@ -232,6 +252,7 @@ func (r *replica) end() {
 	for _, o := range opens {
 		t.refuse(o.from, peer.OpOpen, o.req, wire.CodeNotLeader, r.leaderNode())
 	}
+	r.refuseReads(reads, t)
 	if e != nil {
 		r.refuseAll(e, wire.CodeNotLeader, t)
 	}
@@ -262,23 +283,6 @@ func (r *replica) reopen() {
 	}
 	r.node.flush(t)
 }
-
-// readIndex returns once this node has applied everything that was committed
-// in the shard when it was called.
-func (n *Node) readIndex(r *replica) error {
-	rs, err := n.host.ReadIndex(uint64(r.id), readIndexTimeout)
-	if err != nil {
-		return err
-	}
-	defer rs.Release()
-	res := <-rs.ResultC()
-	if !res.Completed() {
-		return errNoQuorum
-	}
-	return nil
-}
-
-var errNoQuorum = errors.New("core: the shard's replicas do not answer")
 
 // ticks runs what is due until the node closes.
 func (n *Node) ticks() {

@@ -33,6 +33,7 @@ type world struct {
 	t     testing.TB
 	hub   *link.Hub
 	watch *watch.Watcher
+	wires *wires // between the Raft sides; nil: they call each other directly
 	cores map[wire.NodeID]*coreNode
 	edge  *edge
 }
@@ -47,9 +48,12 @@ const edgeID wire.NodeID = 1001
 
 // newWorld starts cores nodes that all hold every one of shards shards, and an
 // edge.
-func newWorld(t testing.TB, cores, shards int) *world {
+func newWorld(t testing.TB, cores, shards int) *world { return newWorldOn(t, nil, cores, shards) }
+
+// newWorldOn is newWorld with wires that can be cut.
+func newWorldOn(t testing.TB, ws *wires, cores, shards int) *world {
 	t.Helper()
-	w := &world{t: t, hub: link.NewHub(), watch: new(watch.Watcher), cores: map[wire.NodeID]*coreNode{}}
+	w := &world{t: t, hub: link.NewHub(), watch: new(watch.Watcher), wires: ws, cores: map[wire.NodeID]*coreNode{}}
 	d := shardmap.Draft{Epoch: 1, Slots: shardmap.SpreadSlots(shards)}
 	var all []wire.NodeID
 	for i := range cores {
@@ -99,8 +103,12 @@ func testLog() *slog.Logger {
 func (w *world) start(id wire.NodeID, dir string) *coreNode {
 	w.t.Helper()
 	node, _ := w.watch.Current().Node(id)
+	watcher := w.watch
+	if w.wires != nil {
+		watcher = w.wires.seenBy(w.t, id, w.watch.Current())
+	}
 	n, err := Open(context.Background(), Config{
-		Node: id, Dir: dir, Watcher: w.watch, RaftAddr: node.RaftAddr, Log: testLog().With("node", id),
+		Node: id, Dir: dir, Watcher: watcher, RaftAddr: node.RaftAddr, Log: testLog().With("node", id),
 	})
 	if err != nil {
 		w.t.Fatal(err)

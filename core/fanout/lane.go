@@ -27,8 +27,8 @@ type lane struct {
 // item is one encoded item of a lane.
 type item struct {
 	chat  wire.ChatID
-	seq   wire.Seq // 0: nobody waits for it
-	start int64    // offset of its first byte
+	task  uint64 // 0: nobody waits for it
+	start int64  // offset of its first byte
 	size  int32
 	done  bool
 }
@@ -43,7 +43,7 @@ func (l *lane) bytes() int {
 	return int(l.base + int64(len(l.buf)) - l.items[l.head].start)
 }
 
-func (l *lane) add(from, to wire.ShardID, it *peer.Item) bool {
+func (l *lane) add(from, to wire.ShardID, it *peer.Item, task uint64) bool {
 	if l.len() >= LaneItems || l.bytes()+len(it.Body)+len(it.List) > LaneBytes {
 		return false
 	}
@@ -51,7 +51,7 @@ func (l *lane) add(from, to wire.ShardID, it *peer.Item) bool {
 	before := len(l.buf)
 	l.buf = peer.Append(l.buf, it)
 	l.items = append(l.items, item{
-		chat: it.Chat, seq: it.Seq, start: l.base + int64(before), size: int32(len(l.buf) - before),
+		chat: it.Chat, task: task, start: l.base + int64(before), size: int32(len(l.buf) - before),
 	})
 	return true
 }

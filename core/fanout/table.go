@@ -48,8 +48,14 @@ type Table struct {
 	done  []wire.ChatID // chats with something for TakeDone
 	first uint32        // number of the first item of a new lane
 
+	most  int    // conversations that are followed at a time
+	tasks uint64 // the last task begun
+
 	blind bool // nothing is begun before the outbox was looked through
 	rest  bool // the outbox holds what the Table does not know
+	// Since the last Look some of that is of conversations without a record;
+	// unseen says that a look under way may not find it either.
+	over, unseen bool
 
 	// Left counts entries left to the outbox, Lost the touches that had no
 	// room, Refused the items that a shard will never take.
@@ -63,15 +69,19 @@ type chat struct {
 	missed wire.Seq // newest entry that was left to the outbox; 0 none
 }
 
-// task is one entry and how many lanes have not answered it.
+// task is one entry and how many lanes have not answered it. An entry that is
+// taken up again is another task: answers to the items of the first do not
+// count for the second.
 type task struct {
+	id    uint64
 	seq   wire.Seq
 	waits int
 }
 
-// New returns the Table of shard self. It begins blind; see Look.
-func New(self wire.ShardID) *Table {
-	t := &Table{self: self}
+// New returns the Table of shard self, which follows up to chats conversations
+// at a time (MaxChats). It begins blind; see Look.
+func New(self wire.ShardID, chats int) *Table {
+	t := &Table{self: self, most: chats}
 	t.Clear(0)
 	return t
 }
@@ -83,7 +93,7 @@ func (t *Table) Clear(seed uint32) {
 	t.chats = make(map[wire.ChatID]*chat)
 	t.spare, t.done = nil, nil
 	t.first = seed
-	t.blind, t.rest = true, true
+	t.blind, t.rest, t.over, t.unseen = true, true, false, false
 }
 
 // Begin says that entry seq of id is to be fanned out. When it returns true the
@@ -91,24 +101,39 @@ func (t *Table) Clear(seed uint32) {
 // false the entry is left to the outbox.
 func (t *Table) Begin(id wire.ChatID, seq wire.Seq) bool {
 	c := t.chats[id]
-	if c == nil {
-		if len(t.chats) >= MaxChats {
-			t.rest = true
-			t.Left++
-			return false
-		}
-		c = t.newChat(id)
-	}
-	if t.blind || c.missed != 0 {
-		c.missed = max(c.missed, seq)
-		t.rest = true
+	switch {
+	case c == nil && len(t.chats) >= t.most:
+		t.noRoom()
+		t.unseen = true
 		t.Left++
 		return false
+	case c == nil && t.blind:
+		c = t.newChat(id)
+	case c == nil:
+		t.begin(t.newChat(id), seq)
+		return true
+	case c.missed == 0:
+		t.begin(c, seq)
+		return true
 	}
-	// One wait for Settle, so that early answers do not end the task.
-	c.tasks = append(c.tasks, task{seq: seq, waits: 1})
-	return true
+	c.missed = max(c.missed, seq)
+	t.rest = true
+	t.Left++
+	return false
 }
+
+// begin makes a task. One wait is for Settle, so that early answers do not end
+// it.
+func (t *Table) begin(c *chat, seq wire.Seq) {
+	t.tasks++
+	c.tasks = append(c.tasks, task{id: t.tasks, seq: seq, waits: 1})
+}
+
+// noRoom notes that a conversation is left to the outbox and has no record that
+// says so. Nobody can tell which one it is, so no conversation without a record
+// is begun from now on before a look has found them all: the answer to a later
+// entry would clear the one that was left.
+func (t *Table) noRoom() { t.blind, t.rest, t.over = true, true, true }
 
 // Add puts a bump of the entry last begun into the lane to a shard. It sets
 // the item's Req and Shard; it copies the item. When the lane has no room the
@@ -118,20 +143,21 @@ func (t *Table) Add(to wire.ShardID, it *peer.Item) {
 	if c == nil || len(c.tasks) == 0 {
 		return // an earlier lane of the entry had no room
 	}
-	if !t.lane(to).add(t.self, to, it) {
-		c.missed = max(c.missed, c.tasks[len(c.tasks)-1].seq)
+	last := &c.tasks[len(c.tasks)-1]
+	if !t.lane(to).add(t.self, to, it, last.id) {
+		c.missed = max(c.missed, last.seq)
 		c.tasks = c.tasks[:0]
 		t.rest = true
 		t.Left++
 		return
 	}
-	c.tasks[len(c.tasks)-1].waits++
+	last.waits++
 }
 
 // AddTouch puts an item that no entry waits for into the lane to a shard. It
 // is lost when there is no room.
 func (t *Table) AddTouch(to wire.ShardID, it *peer.Item) {
-	if !t.lane(to).add(t.self, to, it) {
+	if !t.lane(to).add(t.self, to, it, 0) {
 		t.Lost++
 	}
 }
@@ -140,7 +166,7 @@ func (t *Table) AddTouch(to wire.ShardID, it *peer.Item) {
 func (t *Table) Settle(id wire.ChatID) {
 	c := t.chats[id]
 	if c != nil && len(c.tasks) > 0 {
-		t.answered(id, c, c.tasks[len(c.tasks)-1].seq)
+		t.answered(id, c, c.tasks[len(c.tasks)-1].id)
 	}
 }
 
@@ -174,11 +200,11 @@ func (t *Table) Answer(req uint64, code wire.Code, now int64) (waits bool) {
 		t.Refused++
 	}
 	it, ok := l.answer(uint32(req))
-	if !ok || it.seq == 0 {
+	if !ok || it.task == 0 {
 		return false
 	}
 	if c := t.chats[it.chat]; c != nil {
-		t.answered(it.chat, c, it.seq)
+		t.answered(it.chat, c, it.task)
 	}
 	return false
 }
@@ -188,10 +214,10 @@ func again(code wire.Code) bool {
 	return code == wire.CodeNotLeader || code == wire.CodeWrongShard || code.Retryable()
 }
 
-// answered counts one answer for entry seq.
-func (t *Table) answered(id wire.ChatID, c *chat, seq wire.Seq) {
+// answered counts one answer for a task, which may be gone.
+func (t *Table) answered(id wire.ChatID, c *chat, task uint64) {
 	for i := range c.tasks {
-		if c.tasks[i].seq == seq {
+		if c.tasks[i].id == task {
 			c.tasks[i].waits--
 			break
 		}

@@ -15,7 +15,7 @@ func chatID(n byte) wire.ChatID { return wire.NewChatID(wire.Group, [32]byte{n})
 
 // seeing returns a Table that has looked through an empty outbox.
 func seeing() *Table {
-	t := New(1)
+	t := New(1, MaxChats)
 	t.Look()
 	t.Looked()
 	return t
@@ -177,7 +177,7 @@ func TestFullLaneLeavesItsChatToTheOutbox(t *testing.T) {
 }
 
 func TestBlindUntilLooked(t *testing.T) {
-	tab := New(1)
+	tab := New(1, MaxChats)
 	if begin(tab, 7, 5, "x", 2) {
 		t.Fatal("begun while blind")
 	}
@@ -216,7 +216,7 @@ func TestEmptyFanout(t *testing.T) {
 // end, and nothing is claimed before it was answered everywhere.
 func TestLanesDeliverAll(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		tab := New(1)
+		tab := New(1, MaxChats)
 		tab.Clear(^uint32(3)) // numbers wrap
 		tab.Look()
 		tab.Looked()
