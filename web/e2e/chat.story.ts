@@ -158,6 +158,49 @@ test("everything with the keyboard alone", async ({ backend, person }) => {
   for (const b of bots) b.close();
 });
 
+test("from the sign-in to the second conversation without a mouse", async ({ backend, person }) => {
+  const alice = await person("alice");
+  const { page } = alice;
+  const { keyboard } = page;
+  const [ann, ben] = [`ann-${alice.name}`, `ben-${alice.name}`];
+  const bot = await Bot.connect(backend.url, ann);
+  await bot.say({ to: alice.name }, "hello");
+  await page.goto(backend.url);
+  await expect(page.getByRole("textbox", { name: "Your name" })).toBeFocused();
+  await keyboard.type(alice.name);
+  await keyboard.press("Enter");
+  await alice.online();
+
+  // The first stop is a new conversation; its dialog has the focus.
+  await keyboard.press("Tab");
+  await expect(page.getByRole("button", { name: "New conversation" })).toBeFocused();
+  await keyboard.press("Enter");
+  await expect(page.getByRole("textbox", { name: "User name" })).toBeFocused();
+  await keyboard.type(ben);
+  await keyboard.press("Enter");
+  await expect(alice.composer).toBeFocused();
+  await keyboard.type("first");
+  await keyboard.press("Enter");
+  await alice.expectTick("first", "Sent");
+
+  // Back to its row, on to the next one, answer there.
+  await keyboard.press("Escape");
+  await expect(alice.row(ben)).toBeFocused();
+  await keyboard.press("ArrowDown");
+  await expect(alice.row(ann)).toBeFocused();
+  const ring = await alice.row(ann).evaluate((el) => getComputedStyle(el).outlineStyle);
+  expect(ring, "one sees where one is").toBe("solid");
+  await keyboard.press("Enter");
+  await expect(alice.bubble("hello")).toBeVisible();
+  await expect(alice.composer).toBeFocused();
+  await keyboard.type("second");
+  await keyboard.press("Enter");
+  await alice.expectTick("second", "Sent");
+  await keyboard.press("Shift+Tab");
+  await expect(alice.messages, "to be scrolled with the arrows").toBeFocused();
+  bot.close();
+});
+
 test("a phone shows the list or a chat, and screen readers hear of news", async ({ backend, person }) => {
   const alice = await person("alice", { viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true });
   await alice.signIn(backend.url);

@@ -99,12 +99,12 @@ test("refused for good: marked, and the next one goes", async () => {
   await write("c", "a");
   await write("c", "b");
   await o.kick();
-  await o.refused(refusal("a", { message: "not a member" }));
+  await o.refused(refusal("a", { message: "not a member", advice: "ask to be added" }));
   await o.kick();
   await settled();
   expect(texts()).toEqual(["a", "b"]);
-  expect((await db.outbox.where("clientMsgId").equals("a").first())?.failed).toBe("not a member");
-  expect(told).toEqual(["a: not a member"]);
+  expect((await db.outbox.where("clientMsgId").equals("a").first())?.failed).toBe("not a member; ask to be added");
+  expect(told).toEqual(["a: not a member; ask to be added"]);
 });
 
 test("a refused message remembers what stood above it; sent once more it is the newest", async () => {

@@ -97,7 +97,7 @@ export class Outbox {
     const sent = this.onWay.get(f.client_msg_id!);
     if (!sent) return;
     if (f.retryable) this.held.set(sent.chatId, this.wire.now() + (f.retry_after_ms ?? RETRY_MS));
-    else await this.fail(f.client_msg_id!, f.message);
+    else await this.fail(f.client_msg_id!, f.advice ? `${f.message}; ${f.advice}` : f.message);
     this.onWay.delete(f.client_msg_id!);
     void this.kick();
   }

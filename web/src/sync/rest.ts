@@ -65,9 +65,9 @@ async function ask<T>(path: string, init: RequestInit): Promise<T> {
   } catch {
     throw new RestError(0, 0, "The server cannot be reached.");
   }
-  const body = (await res.json().catch(() => null)) as (T & { code?: number; title?: string; detail?: string }) | null;
+  const body = (await res.json().catch(() => null)) as (T & { code?: number; title?: string; detail?: string; advice?: string }) | null;
   if (res.ok && body) return body;
-  throw new RestError(body?.code ?? 0, res.status, [body?.title, body?.detail].filter(Boolean).join("; ") || `HTTP ${res.status}`);
+  throw new RestError(body?.code ?? 0, res.status, [body?.title, body?.detail, body?.advice].filter(Boolean).join("; ") || `HTTP ${res.status}`);
 }
 
 export function serverInfo(): Promise<ServerInfo> {

@@ -2,7 +2,7 @@ import type { Reach } from "../db/queries";
 import type { Engine } from "../sync/engine";
 import { nameClass } from "./Avatar";
 import { tickOf } from "./ChatList";
-import { eventText, kindName } from "./format";
+import { kindName } from "./format";
 import type { Bubble } from "./items";
 import { RichText } from "./RichText";
 import { Stamp, Ticks } from "./Ticks";
@@ -20,14 +20,13 @@ const ONLY_EMOJI = /^(?:\p{Extended_Pictographic}(?:\uFE0F|\u200D\p{Extended_Pic
 export function BubbleView({ engine, b, group, reach }: Props) {
   const own = b.sender === engine.db.user;
   const refused = b.outgoing?.failed;
-  const event = eventText(b.kind, b.text);
   const classes = ["bubble", own ? "own" : "theirs", b.follows ? "follows" : "", b.leads ? "leads" : "", ONLY_EMOJI.test(b.text) ? "emoji" : ""];
   return (
     <li class={classes.filter(Boolean).join(" ")} data-key={b.key} {...(b.seq > 0 ? { "data-seq": b.seq } : {})}>
       <div class="bubble-box">
-        {group && !own && !b.follows ? <p class={`bubble-sender ${nameClass(b.sender)}`}>{b.sender}</p> : <span class="unseen">{own ? "You" : b.sender}: </span>}
-        <span class="bubble-text" dir="auto">
-          {b.text && !event ? <RichText text={b.text} /> : <em>{event || kindName(b.kind)}</em>}
+        {group && !own && !b.follows ? <p class={`bubble-sender ${nameClass(b.sender)}`} dir="auto" title={b.sender}>{b.sender}</p> : <span class="unseen">{own ? "You" : b.sender}: </span>}
+        <span class="bubble-text">
+          {b.text ? <RichText text={b.text} /> : <em>{kindName(b.kind)}</em>}
         </span>
         <span class="bubble-meta">
           <Stamp at={b.at} />

@@ -3,7 +3,7 @@ import type { Chat, Outgoing } from "../db/db";
 import { cursorsOf, listChats, outgoingOf, reachOf, titleOf } from "../db/queries";
 import type { Engine } from "../sync/engine";
 import { Avatar } from "./Avatar";
-import { eventText, kindName, listTime } from "./format";
+import { eventText, kindName, listTime, shortName } from "./format";
 import { useLive, useLiveKept, useNow, useValue } from "./hooks";
 import { SearchIcon } from "./icons";
 import { hrefOf, type Route } from "./route";
@@ -13,7 +13,7 @@ import { Ticks, type TickState } from "./Ticks";
 const PAGE = 60;
 const NEAR_END_PX = 400;
 
-export function ChatList({ engine, route }: { engine: Engine; route: Route }) {
+export function ChatList({ engine, route, start }: { engine: Engine; route: Route; start(): void }) {
   const [words, setWords] = useState("");
   const [limit, setLimit] = useState(PAGE);
   const list = useRef<HTMLUListElement>(null);
@@ -39,13 +39,25 @@ export function ChatList({ engine, route }: { engine: Engine; route: Route }) {
         <span class="unseen">Search conversations</span>
         <input type="search" placeholder="Search" value={words} onInput={(e) => setWords(e.currentTarget.value)} onKeyDown={(e) => e.key === "ArrowDown" && move(e)} />
       </label>
-      <ul ref={list} onScroll={scrolled} onKeyDown={move}>
+      <ul ref={list} hidden={chats?.length === 0} onScroll={scrolled} onKeyDown={move}>
         {chats?.map((c) => (
           <Row key={c.chatId} engine={engine} chat={c} open={isOpen(c, route.chatId)} now={now} go={() => route.open(c.chatId)} />
         ))}
       </ul>
-      {chats?.length === 0 && <p class="empty">{words ? "No conversation of that name." : "No conversations yet. Start one with +."}</p>}
+      {chats?.length === 0 && (words ? <p class="empty">No conversation is called that.</p> : <NoneYet start={start} />)}
     </nav>
+  );
+}
+
+/** What somebody sees first. */
+function NoneYet({ start }: { start(): void }) {
+  return (
+    <div class="empty">
+      <p>No conversations yet.</p>
+      <button class="button" type="button" onClick={start}>
+        Start one
+      </button>
+    </div>
   );
 }
 
@@ -75,9 +87,9 @@ function Row({ engine, chat, open, now, go }: RowProps) {
     <li>
       <a href={hrefOf(chat.chatId)} class="row" aria-current={open ? "page" : undefined} onClick={click}>
         <Avatar name={titleOf(chat)} group={chat.kind === "group"} />
-        <span class="row-title">{titleOf(chat)}</span>
+        <span class="row-title" dir="auto">{titleOf(chat)}</span>
         <span class="row-time">{listTime(chat.updatedAt, now)}</span>
-        <span class="row-preview">
+        <span class="row-preview" dir="auto">
           <PreviewLine engine={engine} chat={chat} newest={newest} />
         </span>
         <span class="row-signs">
@@ -100,7 +112,7 @@ function PreviewLine({ engine, chat, newest }: { engine: Engine; chat: Chat; new
   const typists = useValue(engine.typing.typists).get(chat.chatId);
   const own = chat.preview?.sender === me;
   const cursors = useLive(async () => (own ? cursorsOf(engine.db, chat.chatId) : []), [chat.chatId, own]);
-  if (typists?.length) return <em class="row-typing">{chat.kind === "group" ? `${typists[0]} is typing…` : "typing…"}</em>;
+  if (typists?.length) return <em class="row-typing">{chat.kind === "group" ? `${shortName(typists[0]!)} is typing…` : "typing…"}</em>;
   if (newest) {
     return (
       <>
@@ -111,10 +123,11 @@ function PreviewLine({ engine, chat, newest }: { engine: Engine; chat: Chat; new
   const p = chat.preview;
   if (!p) return null;
   const reach = reachOf(chat, me, cursors ?? []);
+  const event = eventText(p.kind, p.text, own ? "You" : shortName(p.sender));
   return (
     <>
-      {own && <Ticks state={tickOf(p.seq, reach)} />} {chat.kind === "group" && !own && `${p.sender}: `}
-      {eventText(p.kind, p.text) || p.text || kindName(p.kind)}
+      {own && !event && <Ticks state={tickOf(p.seq, reach)} />} {chat.kind === "group" && !own && !event && `${shortName(p.sender)}: `}
+      {event || p.text || kindName(p.kind)}
     </>
   );
 }

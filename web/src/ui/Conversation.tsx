@@ -5,6 +5,7 @@ import type { Engine } from "../sync/engine";
 import { Avatar } from "./Avatar";
 import { Composer } from "./Composer";
 import { OfflineBanner } from "./ConnectionState";
+import { isolated, shortName } from "./format";
 import { useLive, useValue } from "./hooks";
 import { BackIcon } from "./icons";
 import { MessageList } from "./MessageList";
@@ -33,7 +34,7 @@ export function Conversation({ engine, chat, leave }: Props) {
         </button>
         <Avatar name={titleOf(chat)} group={chat.kind === "group"} small />
         <div class="chat-who">
-          <h2 id="chat-title">{titleOf(chat)}</h2>
+          <h2 id="chat-title" dir="auto" title={titleOf(chat)}>{titleOf(chat)}</h2>
           <Subtitle engine={engine} chat={chat} />
         </div>
       </header>
@@ -49,10 +50,15 @@ function Subtitle({ engine, chat }: { engine: Engine; chat: Chat }) {
   const typists = useValue(engine.typing.typists).get(chat.chatId) ?? [];
   const members = useLive(async () => (chat.kind === "group" ? cursorsOf(engine.db, chat.chatId) : []), [chat.chatId]);
   if (typists.length > 0) {
-    const who = chat.kind === "direct" ? "" : typists.length > 2 ? `${typists.length} people ` : `${typists.join(" and ")} `;
+    const who = chat.kind === "direct" ? "" : typists.length > 2 ? `${typists.length} people ` : `${typists.map(shortName).join(" and ")} `;
     return <p class="chat-sub chat-typing">{who}{typists.length > 1 ? "are typing…" : chat.kind === "direct" ? "typing…" : "is typing…"}</p>;
   }
   if (!members?.length || !chat.membersKnown) return null;
-  const names = members.map((m) => (m.userId === engine.db.user ? "you" : m.userId));
-  return <p class="chat-sub">{names.length > 6 ? `${names.length} members` : names.sort().join(", ")}</p>;
+  const others = members.map((m) => m.userId).filter((id) => id !== engine.db.user);
+  const names = ["you", ...others.sort().map(isolated)].join(", ");
+  return (
+    <p class="chat-sub" title={names}>
+      {members.length > 6 ? `${members.length} members` : names}
+    </p>
+  );
 }

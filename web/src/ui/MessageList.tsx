@@ -3,7 +3,7 @@ import type { Chat } from "../db/db";
 import { cursorsOf, pageOf, reachOf, type Page } from "../db/queries";
 import type { Engine } from "../sync/engine";
 import { BubbleView } from "./BubbleView";
-import { dayName } from "./format";
+import { dayName, exactTime } from "./format";
 import { useLiveKept, useNow, useValue } from "./hooks";
 import { DownIcon } from "./icons";
 import { itemsOf, within, type Item } from "./items";
@@ -116,6 +116,12 @@ function ItemView({ item, engine, chat, now, reach, failed }: ItemProps) {
       return (
         <li class="day" data-key={item.key}>
           <span>{dayName(item.at, now)}</span>
+        </li>
+      );
+    case "event":
+      return (
+        <li class="event" data-key={item.key} data-seq={item.seq}>
+          <span title={exactTime(item.at)}>{item.text}</span>
         </li>
       );
     case "unread":

@@ -53,7 +53,9 @@ export function Messenger({ engine, dev, signOut, switchUser }: Props) {
           <Avatar name={engine.db.user} small />
           <div class="side-who">
             <h1>
-              {engine.db.user}
+              <span class="side-name" dir="auto" title={engine.db.user}>
+                {engine.db.user}
+              </span>
               {dev && <span class="devtag">dev sign-in</span>}
             </h1>
             <ConnectionState engine={engine} />
@@ -64,21 +66,26 @@ export function Messenger({ engine, dev, signOut, switchUser }: Props) {
           <Menu dev={dev} signOut={signOut} switchUser={switchUser} />
         </div>
         <OfflineBanner engine={engine} />
-        <ChatList engine={engine} route={route} />
+        <ChatList engine={engine} route={route} start={() => setStarting(true)} />
       </header>
       <main class="main">
-        {chat ? <Conversation key={chat.peerId || chat.chatId} engine={engine} chat={chat} leave={leave} /> : <Nothing missing={chat === null && route.chatId !== null} />}
+        {chat ? <Conversation key={chat.peerId || chat.chatId} engine={engine} chat={chat} leave={leave} /> : <Nothing missing={chat === null && route.chatId !== null} leave={leave} />}
       </main>
       {starting && <NewChat engine={engine} done={started} close={() => (setStarting(false), compose.current?.focus())} />}
     </div>
   );
 }
 
-function Nothing({ missing }: { missing: boolean }) {
+function Nothing({ missing, leave }: { missing: boolean; leave(): void }) {
   return (
     <div class="nothing">
       <Bird size={88} />
       <p>{missing ? "This conversation is not on this device." : "Choose a conversation, or start one with +."}</p>
+      {missing && (
+        <button class="link" type="button" onClick={leave}>
+          Back to the list
+        </button>
+      )}
     </div>
   );
 }

@@ -64,10 +64,23 @@ export function kindName(kind: string | undefined): string {
   return names[kind ?? ""] ?? "Message in a form this page cannot show";
 }
 
-/** What an entry says that the server itself wrote, "" for a message of somebody. */
-export function eventText(kind: string | undefined, text: string): string {
-  if (kind === "group.created") return `Created the group “${text}”`;
-  return kind?.startsWith("group.") ? "Changed the group" : "";
+/** What an entry says that the server itself wrote about what who did, "" for a message of somebody. */
+export function eventText(kind: string | undefined, text: string, who: string): string {
+  if (kind === "group.created") return `${who} created the group “${isolated(text)}”`;
+  return kind?.startsWith("group.") ? `${who} changed the group` : "";
+}
+
+/** A name within a sentence: whichever way it is written, the sentence keeps its order. */
+export function isolated(name: string): string {
+  return `\u2068${name}\u2069`;
+}
+
+const SHORT_CHARS = 18;
+
+/** A name where something more important stands behind it. */
+export function shortName(name: string): string {
+  const chars = [...name];
+  return isolated(chars.length > SHORT_CHARS ? chars.slice(0, SHORT_CHARS - 1).join("").trimEnd() + "…" : name);
 }
 
 /** Errors of the server come without a capital and a full stop. */

@@ -4,7 +4,7 @@
 
 import type { Message, Outgoing } from "../db/db";
 import { holes } from "../db/queries";
-import { dayOf } from "./format";
+import { dayOf, eventText, isolated } from "./format";
 import type { Span } from "./window";
 
 /** A bubble; seq 0 is on its way, or was refused. */
@@ -25,6 +25,7 @@ export interface Bubble {
 
 export type Item =
   | Bubble
+  | { type: "event"; key: string; seq: number; text: string; at: number }
   | { type: "day"; key: string; at: number }
   | { type: "unread"; key: string }
   | { type: "hole"; key: string; lo: number; hi: number };
@@ -72,6 +73,12 @@ export function itemsOf(rows: Message[], outgoing: Outgoing[], lo: number, hi: n
     if (marked > 0 && b.seq === marked) {
       out.push({ type: "unread", key: "unread" });
       last = null;
+    }
+    const event = eventText(b.kind, b.text, b.sender === me ? "You" : isolated(b.sender));
+    if (event) {
+      out.push({ type: "event", key: b.key, seq: b.seq, text: event, at: b.at });
+      last = null;
+      continue;
     }
     if (last && last.outgoing?.failed === undefined && last.sender === b.sender && b.at - last.at < TOGETHER_MS) b.follows = last.leads = true;
     out.push(b);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Message, Outgoing } from "../db/db";
 import { Typing } from "../sync/typing";
-import { dayName, initials, listTime } from "./format";
+import { dayName, initials, listTime, shortName } from "./format";
 import { itemsOf, within } from "./items";
 import { piecesOf } from "./RichText";
 import { MOST, newer, older, opening, tail } from "./window";
@@ -51,11 +51,17 @@ describe("items", () => {
   const base = new Date(2026, 4, 10, 12).getTime();
   const m = (seq: number, sender: string, at: number): Message => ({ chatId: "c", seq, sender, text: `t${seq}`, at });
   const shape = (rows: Message[], out: Outgoing[], lo: number, hi: number, unread = 0) =>
-    itemsOf(rows, out, lo, hi, "me", unread).map((i) => (i.type === "bubble" ? `${i.follows ? "+" : ""}${i.text}` : i.type === "hole" ? `hole ${i.lo}-${i.hi}` : i.type));
+    itemsOf(rows, out, lo, hi, "me", unread).map((i) => (i.type === "bubble" ? `${i.follows ? "+" : ""}${i.text}` : i.type === "event" ? i.text.replace(/[\u2068\u2069]/g, "") : i.type === "hole" ? `hole ${i.lo}-${i.hi}` : i.type));
 
   test("days, groups, the unread mark and holes", () => {
     const rows = [m(3, "bob", base), m(4, "bob", base + 1000), m(5, "me", base + 2000), m(6, "bob", base + day), m(9, "bob", base + day + 1000)];
     expect(shape(rows, [], 1, 10, 6)).toEqual(["hole 1-2", "day", "t3", "+t4", "t5", "day", "unread", "t6", "hole 7-8", "day", "t9", "hole 10-10"]);
+  });
+
+  test("what the server wrote is no bubble, and nobody's words lean on it", () => {
+    const event = { ...m(2, "me", base + 1000), kind: "group.created", text: "Weekend" };
+    const rows = [m(1, "me", base), event, m(3, "me", base + 2000), { ...event, seq: 4, sender: "bob", kind: "group.later" }];
+    expect(shape(rows, [], 1, 4)).toEqual(["day", "t1", "You created the group “Weekend”", "t3", "bob changed the group"]);
   });
 
   test("the unread mark waits for what is missing, and passes over own messages", () => {
@@ -109,6 +115,10 @@ describe("times and names", () => {
     expect(dayName(now, now)).toBe("Today");
     expect(listTime(new Date(2026, 4, 9, 23, 59).getTime(), now)).toBe("Yesterday");
     expect(listTime(0, now)).toBe("");
+  });
+  test("a long name leaves room for what stands behind it", () => {
+    expect(shortName("bob")).toBe("\u2068bob\u2069");
+    expect(shortName("🪿".repeat(40))).toBe(`\u2068${"🪿".repeat(17)}…\u2069`);
   });
   test("initials", () => {
     expect(["alice", "Émile Ōta", "ops@example.org", "🪿", "  "].map(initials)).toEqual(["A", "ÉŌ", "OE", "🪿", "?"]);
