@@ -216,3 +216,23 @@ func (p *pairs) reply(it *peer.Item, t *turn) {
 	default:
 	}
 }
+
+// BenchmarkRead is one read after the other, as one asker sees it: the page of
+// a conversation, from the link to the answer.
+func BenchmarkRead(b *testing.B) {
+	for _, cores := range []int{1, 3} {
+		b.Run(fmt.Sprintf("cores=%d", cores), func(b *testing.B) {
+			w := newWorld(b, cores, 1)
+			e := w.edge
+			e.say("alice", "bob", "hello", 1)
+			leader := w.leading(1)
+			q := peer.Item{Op: peer.OpRange, Shard: 1, Chat: aliceBob, User: []byte("bob"), Limit: 10}
+			b.ReportAllocs()
+			for b.Loop() {
+				if a := e.tryAt(leader, q); a.Code != wire.OK {
+					b.Fatal(a.Code)
+				}
+			}
+		})
+	}
+}

@@ -107,7 +107,8 @@ func FuzzConnection(f *testing.F) {
 	f.Add(bad(func(b []byte) { b[4] = 9 }), uint16(3))
 	f.Add(bad(func(b []byte) { b[5] = byte(refuseBusy) }), uint16(3))
 	f.Add(bad(func(b []byte) { b[6], b[7] = 0xff, 0xff }), uint16(100))
-	f.Add(bad(func(b []byte) { b[8] = 1 }), uint16(100)) // our own id
+	f.Add(bad(func(b []byte) { b[8] = 1 }), uint16(100))  // from our own id
+	f.Add(bad(func(b []byte) { b[12] = 2 }), uint16(100)) // for another node
 	f.Add(bad(func(b []byte) { b[len(b)-1] = 'x' }), uint16(100))
 	f.Add(batch(batch(batch(good.append(nil), 3), 0), 1), uint16(1))
 	f.Add(batch(batch(good.append(nil), readBuffer), readBuffer+1), uint16(1000))
