@@ -34,7 +34,7 @@ for (const [scheme, css] of [["light", light!], ["dark", dark!]] as const) {
   test.each(text)(`${scheme}: %s on %s`, (ink, ground) => {
     expect(contrast(c.get(ink)!, c.get(ground)!)).toBeGreaterThanOrEqual(4.5);
   });
-  test.each([["read", "own"], ["read", "ground"], ["bad", "own"], ["soft", "line"]])(`${scheme}: the sign %s on %s`, (ink, ground) => {
+  test.each([["read", "own"], ["read", "ground"], ["bad", "own"], ["bad", "ground"], ["bad", "accent-soft"], ["soft", "line"]])(`${scheme}: the sign %s on %s`, (ink, ground) => {
     expect(contrast(c.get(ink)!, c.get(ground)!)).toBeGreaterThanOrEqual(3);
   });
   test(`${scheme}: names in their colours`, () => {
