@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/godwit-im/godwit/internal/fault"
 )
@@ -37,9 +39,7 @@ func newRoot() *cobra.Command {
 		Args:          noArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage(cmd, "%w", err)
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(commands()...)
 	root.Version = versionText()
 	root.SetVersionTemplate("godwit {{.Version}}\n")
@@ -53,6 +53,26 @@ func exitHelp() string {
 		fmt.Fprintf(&b, "  %3d  %s\n", e.Exit, e.Text)
 	}
 	return b.String()
+}
+
+// flagValues say what a flag of a type takes, with an example.
+var flagValues = map[string]string{
+	"int":      "a whole number, such as 10",
+	"float64":  "a number, such as 0.5",
+	"duration": "a duration with its unit, such as 30s or 2m",
+	"bool":     "true or false",
+}
+
+// flagError is the error for flags that cannot be understood, in the words of
+// a person: the library shows what Go's parsers say.
+func flagError(cmd *cobra.Command, err error) error {
+	var bad *pflag.InvalidValueError
+	if errors.As(err, &bad) {
+		if want := flagValues[bad.GetFlag().Value.Type()]; want != "" {
+			return usage(cmd, "--%s is %.80q: want %s", bad.GetFlag().Name, bad.GetValue(), want)
+		}
+	}
+	return usage(cmd, "%w", err)
 }
 
 // usage returns the error for a command line that cannot be understood.

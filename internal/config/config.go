@@ -9,11 +9,9 @@ package config
 
 import (
 	"errors"
-	"os"
 	"slices"
 	"strings"
 
-	"github.com/knadh/koanf/parsers/toml/v2"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
 
@@ -28,7 +26,7 @@ const envPrefix = "GODWIT_"
 const FileFlag = "config"
 
 // otherEnv are variables that other commands read.
-var otherEnv = []string{"GODWIT_CONFIG", "GODWIT_SERVER", "GODWIT_TOKEN", "GODWIT_USER"}
+var otherEnv = []string{"GODWIT_CONFIG", "GODWIT_CA", "GODWIT_SERVER", "GODWIT_TOKEN", "GODWIT_USER"}
 
 // Load returns the settings. flags must have been made by AddFlags and parsed;
 // environ has the form of os.Environ. Errors are *fault.Error.
@@ -73,7 +71,7 @@ func badValue(st *Setting, text, from string, err error) error {
 	if st.Secret {
 		text = "(secret)"
 	}
-	return fault.New(fault.BadValue, "%s is %q: %w", from, text, err).Advise("%s", st.Doc)
+	return fault.New(fault.BadValue, "%s is %.80q: %w", from, text, err).Advise("%s", st.Doc)
 }
 
 // value is the text of a setting and where it was said.
@@ -117,36 +115,6 @@ func dataIn(env map[string]string) string {
 	}
 	return "godwit-data"
 }
-
-// fileLayer reads the TOML file. A table [auth] with issuer says the same as
-// auth_issuer.
-func fileLayer(name string) (layer, error) {
-	l := layer{}
-	if name == "" {
-		return l, nil
-	}
-	b, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fault.New(fault.BadConfigFile, "%w", err)
-	}
-	k := koanf.New(".")
-	if err := k.Load(fileBytes(b), toml.Parser()); err != nil {
-		return nil, fault.New(fault.BadConfigFile, "%s: %w", name, err)
-	}
-	for path, v := range k.All() {
-		key := strings.ReplaceAll(path, ".", "_")
-		if find(key) == nil {
-			return nil, unknown("%s in "+strings.ReplaceAll(name, "%", "%%"), path, key, keys())
-		}
-		l[key] = value{textOf(v), path + " in " + name}
-	}
-	return l, nil
-}
-
-type fileBytes []byte
-
-func (b fileBytes) ReadBytes() ([]byte, error)    { return b, nil }
-func (b fileBytes) Read() (map[string]any, error) { return nil, errors.ErrUnsupported }
 
 // unknown makes a BadKey with a suggestion; format takes what.
 func unknown(format, what, key string, names []string) error {

@@ -119,7 +119,11 @@ func TestWhatIsRefused(t *testing.T) {
 		"key in the file":     {file: "max_conections = 1\n", code: fault.BadKey, says: "did you mean max_connections?"},
 		"far off key":         {file: "zzz = 1\n", code: fault.BadKey, says: "remove it"},
 		"variable":            {env: []string{"GODWIT_LISTN=x"}, code: fault.BadKey, says: "did you mean GODWIT_LISTEN?"},
-		"number":              {args: []string{"--shards", "many"}, code: fault.BadValue, says: `--shards is "many": want a number`},
+		"number":              {args: []string{"--shards", "many"}, code: fault.BadValue, says: `--shards is "many": want a whole number from 0 to 1024, such as 8`},
+		"fraction":            {file: "shards = 1.5\n", code: fault.BadValue, says: `godwit.toml is "1.5": want a whole number`},
+		"no unit":             {file: "heartbeat = 30\n", code: fault.BadValue, says: `is "30": want a duration with its unit, such as 30s or 2m`},
+		"too long a duration": {env: []string{"GODWIT_HEARTBEAT=99999999h"}, code: fault.BadValue, says: `is "99999999h": want a duration`},
+		"size":                {args: []string{"--max-content", "64KB"}, code: fault.BadValue, says: `is "64KB": want a number of bytes, such as 65536 or 64KiB`},
 		"range":               {env: []string{"GODWIT_SHARDS=5000"}, code: fault.BadValue, says: "GODWIT_SHARDS is \"5000\": want at most 1024"},
 		"duration":            {args: []string{"--heartbeat", "1ms"}, code: fault.BadValue, says: "want at least 1s"},
 		"address":             {args: []string{"--listen", "8080"}, code: fault.BadValue, says: "want HOST:PORT"},
@@ -129,13 +133,22 @@ func TestWhatIsRefused(t *testing.T) {
 		"half of tls":         {args: []string{"--tls-cert", "x"}, code: fault.BadValue, says: "set both"},
 		"short secret":        {env: []string{"GODWIT_AUTH_HS256_SECRET=short"}, code: fault.BadValue, says: "at least 32"},
 		"open development":    {args: []string{"--listen", "0.0.0.0:80"}, code: fault.DevAuthExposed, says: "--insecure-dev-auth"},
-		"broken file":         {file: "a = = 1", code: fault.BadConfigFile, says: "godwit.toml"},
+		"broken file":         {file: "a = = 1", code: fault.BadConfigFile, says: "godwit.toml:1:5: incomplete number; correct that line"},
+		"open table":          {file: "shards = 1\n\n[auth\n", code: fault.BadConfigFile, says: "godwit.toml:3:"},
+		"open string":         {file: "log_format = \"text\nshards = 2\n", code: fault.BadConfigFile, says: "godwit.toml:1:"},
+		"number of 20 digits": {file: "shards = 99999999999999999999\n", code: fault.BadConfigFile, says: "godwit.toml:1:10: couldn't parse decimal number;"},
+		"key twice":           {file: "shards = 1\nallow_origin = [\n \"*\",\n]\n\nshards = 2\n", code: fault.BadConfigFile, says: "godwit.toml:6: key shards is already defined;"},
+		"table twice":         {file: "[auth]\nissuer = 'x'\n[auth]\naudience = 'y'\n", code: fault.BadConfigFile, says: "godwit.toml:3: table auth already exists;"},
+		"key and table":       {file: "auth_issuer = 'x'\n[auth]\nissuer = 'y'\n", code: fault.BadConfigFile, says: "says auth_issuer twice"},
 		"file that is absent": {args: []string{"--config", "/nowhere/x.toml"}, code: fault.BadConfigFile, says: "/nowhere/x.toml"},
 	} {
 		_, err := load(t, c.args, c.env, c.file)
 		var f *fault.Error
 		if !errors.As(err, &f) || f.Code != c.code || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want E%d with %q", name, err, c.code, c.says)
+		}
+		if text := fault.Line(err); strings.Contains(text, "strconv") || strings.Contains(text, "time:") || strings.Contains(text, "\n") {
+			t.Errorf("%s: a person reads %q", name, text)
 		}
 	}
 }
@@ -156,7 +169,10 @@ func TestDevelopmentMayBeOpenedOnPurpose(t *testing.T) {
 	}
 }
 
-func TestVariablesOfKubernetesAreNoSettings(t *testing.T) {
+func TestVariablesOfOthersAreNoSettings(t *testing.T) {
+	if _, err := load(t, nil, []string{"GODWIT_CA=x.pem", "GODWIT_USER=alice"}, ""); err != nil {
+		t.Errorf("variables of the other commands: %v", err)
+	}
 	if _, err := load(t, nil, []string{"GODWIT_SERVICE_HOST=10.0.0.1", "GODWIT_PORT_8080_TCP=tcp://10.0.0.1:8080"}, ""); err != nil {
 		t.Error(err)
 	}

@@ -164,7 +164,7 @@ func (st *Setting) set(s *Server, text string) error {
 	case *time.Duration:
 		v, err := time.ParseDuration(text)
 		*p = v
-		return st.within(int64(v), orErr(err, "want a duration such as 30s"))
+		return st.within(int64(v), orErr(err, "want a duration with its unit, such as 30s or 2m"))
 	case *int:
 		v, err := st.number(text)
 		*p = int(v)
@@ -229,7 +229,7 @@ func (st *Setting) number(text string) (int64, error) {
 	if err != nil && st.Kind == Size {
 		return 0, errors.New("want a number of bytes, such as 65536 or 64KiB")
 	}
-	return v * unit, orErr(err, "want a number")
+	return v * unit, orErr(err, fmt.Sprintf("want a whole number from %d to %d, such as 8", st.Min, st.Max))
 }
 
 // within judges numbers.

@@ -14,6 +14,8 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"unicode"
 
 	"github.com/godwit-im/godwit/wire"
 )
@@ -47,6 +49,7 @@ const (
 	NotGodwit       Code = 3022
 	TooFewFiles     Code = 3023
 	BadCAFile       Code = 3024
+	DataForeign     Code = 3025
 	Unexpected      Code = 3999
 )
 
@@ -118,6 +121,9 @@ var Codes = [...]Spec{
 		"raise the limit (`ulimit -n`, LimitNOFILE= in systemd), or lower --max-connections", ""},
 	{BadCAFile, "bad_ca_file", ExitConfig, "the file with the certificates to trust cannot be used",
 		"give --ca a PEM file with the server's certificate or the one that signed it", ""},
+	{DataForeign, "data_foreign", ExitData, "the data directory holds files that are not godwit's",
+		"name a new or empty directory with --data",
+		"Nothing was written. godwit keeps its data in a directory of its own, which it makes, and knows again by the file VERSION."},
 	{Unexpected, "unexpected", ExitFailure, "the command failed",
 		"look at the cause", ""},
 }
@@ -200,5 +206,14 @@ func numbered(err error) bool {
 }
 
 // Line returns the one line that a command prints for err, without the end of
-// line.
-func Line(err error) string { return "godwit: " + Of(err).Error() }
+// line: what is wrong, a semicolon, what to do. Whatever the parts hold, it is
+// one line, and no control character reaches the terminal.
+func Line(err error) string {
+	text := strings.ReplaceAll(strings.TrimSpace(Of(err).Error()), "\n", ", ")
+	return "godwit: " + strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}

@@ -50,6 +50,15 @@ func TestLineSaysWhatAndWhatToDo(t *testing.T) {
 	}
 }
 
+// Causes join others, and servers may send anything.
+func TestLineIsOneLine(t *testing.T) {
+	err := fault.New(fault.StartFailed, "%w", errors.Join(errors.New("first"), errors.New("se\x1b[2Jcond")))
+	want := "godwit: E3021: the server could not start: first, se [2Jcond; look at the cause and at the log"
+	if got := fault.Line(err); got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
 func TestExitCodes(t *testing.T) {
 	for _, c := range []struct {
 		err  error

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,6 +26,7 @@ const (
 	lockFile    = "LOCK"    // held with flock; its text is the owner's process id
 	versionFile = "VERSION" // DataFormat, in digits
 	secretFile  = "dev-secret"
+	newSuffix   = ".new" // while one of them is being written
 )
 
 // dataDir is an open data directory. It belongs to this process until close.
@@ -33,8 +35,13 @@ type dataDir struct {
 	lock *os.File
 }
 
-// openData makes path when it is missing, locks it and checks its format.
-// Errors are DataInUse, DataTooNew and DataNotWritable.
+// ours are the names that godwit makes in a data directory, and the one that
+// is in every new file system.
+var ours = [...]string{lockFile, versionFile, versionFile + newSuffix, secretFile, secretFile + newSuffix, "control", "core", "lost+found"}
+
+// openData makes path when it is missing, locks it and checks its format. It
+// writes nothing into a directory that holds something else.
+// Errors are DataForeign, DataInUse, DataTooNew, DataBroken and DataNotWritable.
 func openData(path string) (*dataDir, error) {
 	path, err := filepath.Abs(path)
 	if err == nil {
@@ -42,6 +49,9 @@ func openData(path string) (*dataDir, error) {
 	}
 	if err != nil {
 		return nil, notWritable(err)
+	}
+	if err := checkForeign(path); err != nil {
+		return nil, err
 	}
 	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -75,23 +85,54 @@ func (d *dataDir) sign() error {
 	return nil
 }
 
+// checkForeign refuses a directory with files in it that was never a data
+// directory: one without the number of a format in VERSION.
+func checkForeign(path string) error {
+	if _, err := readFormat(path); err == nil {
+		return nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return notWritable(err)
+	}
+	for _, e := range entries {
+		if !slices.Contains(ours[:], e.Name()) {
+			return fault.New(fault.DataForeign, "%s holds %q", path, e.Name())
+		}
+	}
+	return nil
+}
+
+// errNoFormat says that VERSION is there and holds no number.
+var errNoFormat = errors.New("does not hold the number of a format")
+
+// readFormat returns the number in VERSION.
+func readFormat(path string) (int, error) {
+	b, err := os.ReadFile(filepath.Join(path, versionFile))
+	if err != nil {
+		return 0, err
+	}
+	format, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil || format < 1 {
+		return 0, errNoFormat
+	}
+	return format, nil
+}
+
 func (d *dataDir) checkFormat() error {
 	name := filepath.Join(d.path, versionFile)
-	b, err := os.ReadFile(name)
+	format, err := readFormat(d.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := writeFile(name, fmt.Appendf(nil, "%d\n", DataFormat)); err != nil {
 			return notWritable(err)
 		}
 		return nil
 	}
-	if err != nil {
-		return notWritable(err)
-	}
-	format, err := strconv.Atoi(strings.TrimSpace(string(b)))
 	switch {
-	case err != nil || format < 1:
-		return fault.New(fault.DataBroken, "%s does not hold the number of a format", name).
-			Advise("name a directory that godwit made, or an empty one")
+	case errors.Is(err, errNoFormat):
+		return fault.New(fault.DataBroken, "%s %w", name, err).Advise("name a directory that godwit made, or an empty one")
+	case err != nil:
+		return notWritable(err)
 	case format > DataFormat:
 		return fault.New(fault.DataTooNew, "%s has format %d, this program knows %d", d.path, format, DataFormat)
 	}
@@ -122,7 +163,7 @@ func DevSecret(path string) ([]byte, error) {
 
 // writeFile writes a small file as a whole: after a crash it is there or not.
 func writeFile(name string, b []byte) error {
-	tmp := name + ".new"
+	tmp := name + newSuffix
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err

@@ -197,7 +197,9 @@ func size(t *testing.T, dir, but string) (total int64) {
 // refused wants Run to end with a code at once.
 func refused(t *testing.T, cfg serve.Config, want fault.Code) {
 	t.Helper()
-	err := serve.Run(t.Context(), cfg)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	err := serve.Run(ctx, cfg)
 	if !errors.Is(err, &fault.Error{Code: want}) {
 		t.Errorf("got %v, want E%d", err, want)
 	}
