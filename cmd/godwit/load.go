@@ -34,6 +34,8 @@ type loadFlags struct {
 	secret string
 	ca     string
 	pairs  int
+	groups int
+	member int
 	rate   float64
 	size   int
 	idle   int
@@ -49,11 +51,12 @@ func newLoadCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "load",
 		Short: "Load a server and check every guarantee while doing so",
-		Long: "load opens pairs of users who write to each other, measures from the moment each\n" +
+		Long: "load opens pairs of users who write to each other, and groups, measures from the moment each\n" +
 			"message was due, and at the end says whether anything acknowledged was lost,\n" +
 			"duplicated or out of order, with the ids. The server may be killed and started\n" +
 			"again meanwhile: users reconnect and resume, and the verdict must still be clean.",
 		Example: "  godwit load --pairs 200 --rate 1000 --for 30s\n" +
+			"  godwit load --pairs 100 --groups 20 --group-size 8 --rate 500\n" +
 			"  godwit load --pairs 200 --rate 0             # closed loop: as fast as it goes\n" +
 			"  godwit load --pairs 50 --rate 500 --fail-if 'broken>0' --fail-if 'p99>5'",
 		Args: noArgs,
@@ -64,7 +67,9 @@ func newLoadCmd() *cobra.Command {
 	fl.StringVar(&f.secret, "secret", "", "HS256 secret to make tokens with (GODWIT_AUTH_HS256_SECRET; default: the server's development sign-in)")
 	caFlag(cmd, &f.ca)
 	fl.IntVar(&f.pairs, "pairs", 100, "pairs of users")
-	fl.Float64Var(&f.rate, "rate", 1000, "messages a second over all pairs, sent when they are due whatever happens; 0: closed loop")
+	fl.IntVar(&f.groups, "groups", 0, "groups beside the pairs, whose members write in turn")
+	fl.IntVar(&f.member, "group-size", 5, "members of a group")
+	fl.Float64Var(&f.rate, "rate", 1000, "messages a second over all pairs and groups, sent when they are due whatever happens; 0: closed loop")
 	fl.IntVar(&f.size, "size", 100, "bytes of content")
 	fl.IntVar(&f.idle, "idle", 0, "more users who only stay connected")
 	fl.DurationVar(&f.run, "for", 30*time.Second, "how long to send")
@@ -77,8 +82,10 @@ func newLoadCmd() *cobra.Command {
 
 func (f *loadFlags) check(cmd *cobra.Command) ([]report.Condition, error) {
 	switch {
-	case f.pairs < 0 || f.idle < 0 || f.pairs+f.idle == 0:
-		return nil, usage(cmd, "--pairs %d and --idle %d: there must be at least one user", f.pairs, f.idle)
+	case f.pairs < 0 || f.groups < 0 || f.idle < 0 || f.pairs+f.groups+f.idle == 0:
+		return nil, usage(cmd, "--pairs %d, --groups %d and --idle %d: there must be at least one user", f.pairs, f.groups, f.idle)
+	case f.groups > 0 && (f.member < 2 || f.member > workload.MaxGroupSize):
+		return nil, usage(cmd, "--group-size %d: want 2 to %d members", f.member, workload.MaxGroupSize)
 	case f.size < workload.MinSize || f.size > wire.MaxContent:
 		return nil, usage(cmd, "--size %d: want %d to %d bytes", f.size, workload.MinSize, wire.MaxContent)
 	case !(f.rate >= 0) || math.IsInf(f.rate, 0) || f.run <= 0:
@@ -86,7 +93,7 @@ func (f *loadFlags) check(cmd *cobra.Command) ([]report.Condition, error) {
 	case f.warmup < 0 || f.warmup >= f.run:
 		return nil, usage(cmd, "--warmup %v: want less than --for %v, or no latency is measured", f.warmup, f.run)
 	}
-	if err := enoughFiles(2*f.pairs + f.idle); err != nil {
+	if err := enoughFiles(2*f.pairs + f.groups*f.member + f.idle); err != nil {
 		return nil, err
 	}
 	var conds []report.Condition
@@ -142,7 +149,7 @@ func runLoad(cmd *cobra.Command, f *loadFlags) error {
 	}
 	s := swarm.New(opt)
 	defer s.Close()
-	stopLine := liveLine(cmd.ErrOrStderr(), s)
+	stopLine := liveLine(cmd.ErrOrStderr(), s, f.groups > 0)
 	res, err := drive(ctx, s, opt)
 	stopLine()
 	if err != nil {
@@ -218,9 +225,13 @@ func (f *loadFlags) options(trusted *tls.Config) (swarm.Options, error) {
 	token := func(_ context.Context, user wire.UserID) (string, error) {
 		return auth.Mint([]byte(f.secret), user, "", time.Now(), 24*time.Hour)
 	}
+	work := workload.Plan{Run: "load" + strconv.FormatInt(time.Now().UnixNano(), 36), Pairs: f.pairs, Rate: f.rate, Size: f.size}
+	if f.groups > 0 {
+		work.Groups, work.GroupSize = f.groups, f.member
+	}
 	return swarm.Options{
 		URL: ws.String(), TLS: trusted, Token: token, For: f.run, Warmup: f.warmup, Settle: f.settle, Idle: f.idle,
-		Work: workload.Direct{Run: "load" + strconv.FormatInt(time.Now().UnixNano(), 36), Pairs: f.pairs, Rate: f.rate, Size: f.size},
+		Work: work,
 	}, nil
 }
 
@@ -281,7 +292,7 @@ func devTokens(signIn *client.DevSignIn, server string) func(context.Context, wi
 
 // liveLine prints one line a second on w until the returned function is
 // called.
-func liveLine(w io.Writer, s *swarm.Swarm) (stop func()) {
+func liveLine(w io.Writer, s *swarm.Swarm, grouped bool) (stop func()) {
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -296,8 +307,12 @@ func liveLine(w io.Writer, s *swarm.Swarm) (stop func()) {
 			}
 			c, acked := &s.Count, s.Count.Acked.Load()
 			q := s.Lat.Receive.Quantiles()
-			fmt.Fprintf(w, "%s  %6d online  %8d sent  %8d acked  %6d/s  p50 %.2f  p99 %.2f ms  %d errors  %d reconnects\n",
-				time.Now().Format(time.TimeOnly), c.Online.Load(), c.Sent.Load(), acked, acked-last, q.P50, q.P99, c.Errors.Load(), c.Disconnects.Load())
+			groups := ""
+			if grouped {
+				groups = fmt.Sprintf(" (%d in groups)", c.GroupAcked.Load())
+			}
+			fmt.Fprintf(w, "%s  %6d online  %8d sent  %8d acked%s  %6d/s  p50 %.2f  p99 %.2f ms  %d errors  %d reconnects\n",
+				time.Now().Format(time.TimeOnly), c.Online.Load(), c.Sent.Load(), acked, groups, acked-last, q.P50, q.P99, c.Errors.Load(), c.Disconnects.Load())
 			last = acked
 		}
 	}()

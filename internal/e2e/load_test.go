@@ -24,6 +24,15 @@ func TestLoadEndsWithAVerdict(t *testing.T) {
 		t.Errorf("result: %+v", res)
 	}
 
+	out, stderr, code = s.run("", append(args, "--pairs", "2", "--groups", "2", "--group-size", "4", "--json")...)
+	res = report.Result{}
+	if err := json.Unmarshal([]byte(out), &res); err != nil || code != 0 {
+		t.Fatalf("load with groups: %d %v %s%s", code, err, out, stderr)
+	}
+	if v := res.Verdict; !v.OK() || v.Acked != 100 || v.GroupAcked != 50 || v.GroupSeen != 50 || res.Receive.Count != 200 || res.Groups != 2 {
+		t.Errorf("result with groups: %+v", res)
+	}
+
 	out, stderr, code = s.run("", append(args, "--fail-if", "rate>1")...)
 	if code != 99 || !strings.Contains(stderr, "rate>1: it is ") || !strings.Contains(out, "verdict: OK: 0 lost") {
 		t.Errorf("a condition that holds: exit code %d, %s%s", code, out, stderr)
@@ -32,6 +41,7 @@ func TestLoadEndsWithAVerdict(t *testing.T) {
 		"a unit":          {"--fail-if", "p99>5s"},
 		"all is warm-up":  {"--warmup", "1s"},
 		"nobody":          {"--pairs", "0"},
+		"a group of one":  {"--groups", "1", "--group-size", "1"},
 		"no rate at all":  {"--rate", "nan"},
 		"no such name":    {"--fail-if", "speed>5"},
 		"no comparison":   {"--fail-if", "p99"},

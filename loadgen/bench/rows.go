@@ -49,7 +49,7 @@ func idleBytes(ctx context.Context, opt *Options) (string, map[string]float64, e
 	defer srv.close()
 	// The users come once before a restart: their devices are known then, and
 	// what is counted is connections alone, not rows written on first sight.
-	users := swarm.Options{URL: srv.ws(), Token: srv.token, Work: workload.Direct{Run: runID(), Size: workload.MinSize}, Idle: n}
+	users := swarm.Options{URL: srv.ws(), Token: srv.token, Work: workload.Plan{Run: runID(), Size: workload.MinSize}, Idle: n}
 	before := swarm.New(users)
 	err = before.Connect(ctx)
 	before.Close()
@@ -140,7 +140,7 @@ func closedLoop(ctx context.Context, opt *Options) (string, map[string]float64, 
 	var passes []pass
 	for range pick(opt, 3, 1) {
 		s, v, took, cpu, err := measured(ctx, opt, swarm.Options{
-			Work: workload.Direct{Run: runID(), Pairs: 200, Size: 100},
+			Work: workload.Plan{Run: runID(), Pairs: 200, Size: 100},
 			For:  pick(opt, 10*time.Second, time.Second), Warmup: pick(opt, 2*time.Second, 0),
 		})
 		if err != nil {
@@ -156,7 +156,7 @@ func closedLoop(ctx context.Context, opt *Options) (string, map[string]float64, 
 
 func openLoop(ctx context.Context, opt *Options, rate float64) (string, map[string]float64, error) {
 	s, v, took, cpu, err := measured(ctx, opt, swarm.Options{
-		Work: workload.Direct{Run: runID(), Pairs: 200, Size: 100, Rate: rate},
+		Work: workload.Plan{Run: runID(), Pairs: 200, Size: 100, Rate: rate},
 		For:  pick(opt, 15*time.Second, time.Second), Warmup: pick(opt, 3*time.Second, 0),
 	})
 	if err != nil {
@@ -179,7 +179,7 @@ func diskBytes(ctx context.Context, opt *Options) (string, map[string]float64, e
 	}
 	defer srv.close()
 	s := swarm.New(swarm.Options{URL: srv.ws(), Token: srv.token,
-		Work: workload.Direct{Run: runID(), Pairs: 200, Size: 124},
+		Work: workload.Plan{Run: runID(), Pairs: 200, Size: 124},
 		For:  pick(opt, 20*time.Second, time.Second)})
 	defer s.Close()
 	if err := s.Connect(ctx); err != nil {
@@ -233,7 +233,7 @@ func backlog(ctx context.Context, opt *Options) (string, map[string]float64, err
 func oneBacklog(ctx context.Context, srv *server, messages int) (time.Duration, error) {
 	const rate = 2000
 	s := swarm.New(swarm.Options{URL: srv.ws(), Token: srv.token, OfflineB: true, MaxUnacked: messages,
-		Work: workload.Direct{Run: runID(), Pairs: 1, Size: 100, Rate: rate, OneWay: true},
+		Work: workload.Plan{Run: runID(), Pairs: 1, Size: 100, Rate: rate, OneWay: true},
 		For:  time.Duration(messages) * time.Second / rate, Settle: 10 * time.Second})
 	defer s.Close()
 	if err := s.Connect(ctx); err != nil {

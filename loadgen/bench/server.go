@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -157,21 +156,6 @@ func (s *server) do(ctx context.Context, method, url string, body io.Reader) ([]
 func (s *server) token(ctx context.Context, u wire.UserID) (string, error) {
 	token, _, err := s.signIn.Token(ctx, u, "")
 	return token, err
-}
-
-// metric reads one value of /metrics, without labels.
-func (s *server) metric(ctx context.Context, name string) (float64, error) {
-	b, err := s.get(ctx, "/metrics")
-	if err != nil {
-		return 0, err
-	}
-	sc := bufio.NewScanner(bytes.NewReader(b))
-	for sc.Scan() {
-		if v, ok := strings.CutPrefix(sc.Text(), name+" "); ok {
-			return strconv.ParseFloat(v, 64)
-		}
-	}
-	return 0, fmt.Errorf("the server has no metric %s", name)
 }
 
 // cpu returns the processor time that the server has used.

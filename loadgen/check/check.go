@@ -4,7 +4,7 @@
 //
 // A Checker is told what happened, by whoever drives the users: a load on real
 // sockets, a chaos run or a simulation. It has no clock and no network. It is
-// safe for concurrent use; events of one pair are serialised by its lock.
+// safe for concurrent use; events of one conversation are serialised by its lock.
 package check
 
 import (
@@ -21,7 +21,7 @@ type Kind string
 
 // The promises that can break.
 const (
-	Lost       Kind = "lost"         // acknowledged, and the other side never saw it
+	Lost       Kind = "lost"         // acknowledged, and another member never saw it
 	Duplicated Kind = "duplicated"   // one message has two places in the order
 	OutOfOrder Kind = "out of order" // first seen after a later one of its conversation
 	Phantom    Kind = "phantom"      // seen, but not what anybody sent
@@ -32,7 +32,7 @@ const (
 // Violation is one broken promise with the ids a person needs to look it up.
 type Violation struct {
 	Kind   Kind        `json:"kind"`
-	Pair   uint32      `json:"pair"`
+	Chat   string      `json:"chat"` // "pair 0", "group 0"
 	K      uint32      `json:"k"`
 	Seq    wire.Seq    `json:"message_id,omitempty"`
 	User   wire.UserID `json:"user_id,omitempty"`
@@ -44,8 +44,8 @@ const maxViolations = 20
 
 // Checker collects observations. Create it with New.
 type Checker struct {
-	work  *workload.Direct
-	pairs []pair
+	work  *workload.Plan
+	chats []chat
 
 	mu struct {
 		sync.Mutex
@@ -54,37 +54,48 @@ type Checker struct {
 	}
 }
 
-// pair is what is known of one pair's conversation.
-type pair struct {
+// chat is what is known of one conversation.
+type chat struct {
 	mu   sync.Mutex
 	msgs []message
-	// high is the greatest message_id each side was shown, cursors the greatest
-	// that each side was told of the other's.
-	high    [2]wire.Seq
-	cursors [2][2]wire.Seq // [side][delivered, read]
+	// high is the greatest message_id each member was shown.
+	high []wire.Seq
+	// cursors are the greatest that each member was told of each other's.
+	cursors map[cursor]wire.Seq
 	// redelivered counts what arrived again, as at-least-once allows.
 	redelivered uint64
 }
 
+// cursor is what one member was told of another's.
+type cursor struct {
+	side, of uint8
+	status   wire.Status
+}
+
 type message struct {
 	acked wire.Seq // 0: not acknowledged
-	seen  wire.Seq // 0: not seen by the other side
+	seen  wire.Seq // 0: not seen by another member
+	by    uint64   // which members have seen it, a bit each; workload.MaxGroupSize
 }
 
 // New returns a Checker for the messages of w.
-func New(w *workload.Direct) *Checker {
-	c := &Checker{work: w, pairs: make([]pair, w.Pairs)}
+func New(w *workload.Plan) *Checker {
+	c := &Checker{work: w, chats: make([]chat, w.Chats())}
+	for i := range c.chats {
+		c.chats[i].high = make([]wire.Seq, w.Members(uint32(i)))
+		c.chats[i].cursors = make(map[cursor]wire.Seq)
+	}
 	c.mu.count = make(map[Kind]uint64)
 	return c
 }
 
-// at returns the pair of id, locked, and the message, growing the record.
-// It is nil when the workload has no such pair.
-func (c *Checker) at(id workload.ID) (*pair, *message) {
-	if int(id.Pair) >= len(c.pairs) {
+// at returns the conversation of id, locked, and the message, growing the record.
+// It is nil when the workload has no such conversation.
+func (c *Checker) at(id workload.ID) (*chat, *message) {
+	if int(id.Chat) >= len(c.chats) {
 		return nil, nil
 	}
-	p := &c.pairs[id.Pair]
+	p := &c.chats[id.Chat]
 	p.mu.Lock()
 	if int(id.K) >= len(p.msgs) {
 		p.msgs = append(p.msgs, make([]message, int(id.K)+1-len(p.msgs))...)
@@ -123,10 +134,10 @@ func (c *Checker) Acked(id workload.ID, seq wire.Seq) (again bool) {
 // Received records that side was sent new_message seq with this client_msg_id
 // and content. first is false when side had been shown it before, which
 // at-least-once delivery allows.
-func (c *Checker) Received(pairIndex uint32, side int, seq wire.Seq, cmid, content []byte) (id workload.ID, first bool) {
+func (c *Checker) Received(index uint32, side int, seq wire.Seq, cmid, content []byte) (id workload.ID, first bool) {
 	id, ok := c.work.ParseClientMsgID(cmid)
-	if !ok || id.Pair != pairIndex || int(id.Pair) >= len(c.pairs) {
-		c.report(Phantom, workload.ID{Pair: pairIndex}, seq, side, fmt.Sprintf("client_msg_id %q was never sent here", cmid))
+	if !ok || id.Chat != index || int(id.Chat) >= len(c.chats) {
+		c.report(Phantom, workload.ID{Chat: index}, seq, side, fmt.Sprintf("client_msg_id %q was never sent here", cmid))
 		return id, false
 	}
 	if inside, _, err := c.work.ParseContent(content); err != nil || inside != id {
@@ -141,10 +152,14 @@ func (c *Checker) Received(pairIndex uint32, side int, seq wire.Seq, cmid, conte
 		}
 		return id, false
 	}
-	if m.seen != 0 {
-		if m.seen != seq {
-			c.report(Duplicated, id, seq, side, fmt.Sprintf("seen as %d and as %d", m.seen, seq))
+	if m.seen != 0 && m.seen != seq {
+		c.report(Duplicated, id, seq, side, fmt.Sprintf("seen as %d and as %d", m.seen, seq))
+		if m.by&(1<<side) == 0 { // one fault, one report: it is not lost as well
+			m.by |= 1 << side
+			return id, false
 		}
+	}
+	if m.by&(1<<side) != 0 {
 		p.redelivered++
 		return id, false
 	}
@@ -155,23 +170,31 @@ func (c *Checker) Received(pairIndex uint32, side int, seq wire.Seq, cmid, conte
 		c.report(OutOfOrder, id, seq, side, fmt.Sprintf("first seen after %d", p.high[side]))
 	}
 	p.high[side] = max(p.high[side], seq)
-	m.seen = seq
+	m.seen, m.by = seq, m.by|1<<side
 	return id, true
 }
 
-// Status records status_update at side about the other's cursor.
-func (c *Checker) Status(pairIndex uint32, side int, seq wire.Seq, st wire.Status) {
-	if int(pairIndex) >= len(c.pairs) || st != wire.StatusDelivered && st != wire.StatusRead {
+// Status records status_update at side about a cursor of the member of.
+func (c *Checker) Status(index uint32, side, of int, seq wire.Seq, st wire.Status) {
+	if int(index) >= len(c.chats) || st != wire.StatusDelivered && st != wire.StatusRead {
 		return
 	}
-	p := &c.pairs[pairIndex]
+	p := &c.chats[index]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	cur := &p.cursors[side][st-wire.StatusDelivered]
-	if seq < *cur {
-		c.report(Backwards, workload.ID{Pair: pairIndex}, seq, side, fmt.Sprintf("%s cursor went from %d to %d", st, *cur, seq))
+	key := cursor{uint8(side), uint8(of), st}
+	if have := p.cursors[key]; seq < have {
+		c.report(Backwards, workload.ID{Chat: index}, seq, side, fmt.Sprintf("%s cursor of %s went from %d to %d", st, c.work.User(index, of), have, seq))
+	} else {
+		p.cursors[key] = seq
 	}
-	*cur = max(*cur, seq)
+}
+
+// missed returns the members that have not seen message id: all but the sender
+// at first.
+func (c *Checker) missed(id workload.ID, m *message) uint64 {
+	n := c.work.Members(id.Chat)
+	return (1<<n - 1) &^ (m.by | 1<<c.work.Side(id))
 }
 
 func (c *Checker) report(kind Kind, id workload.ID, seq wire.Seq, side int, detail string) {
@@ -179,17 +202,18 @@ func (c *Checker) report(kind Kind, id workload.ID, seq wire.Seq, side int, deta
 	defer c.mu.Unlock()
 	c.mu.count[kind]++
 	if c.mu.count[kind] <= maxViolations {
-		c.mu.kept = append(c.mu.kept, Violation{Kind: kind, Pair: id.Pair, K: id.K, Seq: seq, User: c.work.User(id.Pair, side), Detail: detail})
+		c.mu.kept = append(c.mu.kept, Violation{Kind: kind, Chat: c.work.Name(id.Chat), K: id.K, Seq: seq, User: c.work.User(id.Chat, side), Detail: detail})
 	}
 }
 
-// Pending returns how many acknowledged messages the other side has not seen.
+// Pending returns how many acknowledged messages some member has not seen.
 func (c *Checker) Pending() (n uint64) {
-	for i := range c.pairs {
-		p := &c.pairs[i]
+	for i := range c.chats {
+		p := &c.chats[i]
 		p.mu.Lock()
-		for _, m := range p.msgs {
-			if m.acked != 0 && m.seen == 0 {
+		for k := range p.msgs {
+			m := &p.msgs[k]
+			if m.acked != 0 && c.missed(workload.ID{Chat: uint32(i), K: uint32(k)}, m) != 0 {
 				n++
 			}
 		}
@@ -201,10 +225,12 @@ func (c *Checker) Pending() (n uint64) {
 // Verdict is the outcome of a run.
 type Verdict struct {
 	Acked       uint64      `json:"acked"`
-	Seen        uint64      `json:"seen"`
-	Unanswered  uint64      `json:"unanswered"` // sent, never acknowledged: no promise, but somebody waits
+	Seen        uint64      `json:"seen"`                  // by every other member
+	GroupAcked  uint64      `json:"group_acked,omitempty"` // of Acked, in groups
+	GroupSeen   uint64      `json:"group_seen,omitempty"`  // of Seen, in groups
+	Unanswered  uint64      `json:"unanswered"`            // sent, never acknowledged: no promise, but somebody waits
 	Redelivered uint64      `json:"redelivered"`
-	Lost        uint64      `json:"lost"`
+	Lost        uint64      `json:"lost"` // once for each member that misses a message
 	Duplicated  uint64      `json:"duplicated"`
 	OutOfOrder  uint64      `json:"out_of_order"`
 	Phantom     uint64      `json:"phantom"`
@@ -225,8 +251,8 @@ func (v *Verdict) Broken() uint64 {
 // Call it once, when nothing more is on its way.
 func (c *Checker) Finish() Verdict {
 	var v Verdict
-	for i := range c.pairs {
-		c.finishPair(uint32(i), &c.pairs[i], &v)
+	for i := range c.chats {
+		c.finishChat(uint32(i), &c.chats[i], &v)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -237,30 +263,26 @@ func (c *Checker) Finish() Verdict {
 	return v
 }
 
-// finishPair looks for what is lost and for numbers that no message has. A
+// finishChat looks for what is lost and for numbers that no message has. A
 // number may be missing at the end only: its message was sent, and the answer
 // never came.
-func (c *Checker) finishPair(index uint32, p *pair, v *Verdict) {
+func (c *Checker) finishChat(index uint32, p *chat, v *Verdict) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	v.Redelivered += p.redelivered
 	seqs := make([]wire.Seq, 0, len(p.msgs))
 	numberless := uint64(0) // sends that nobody has seen a number of
-	for k, m := range p.msgs {
-		id := workload.ID{Pair: index, K: uint32(k)}
-		switch {
-		case m.acked != 0 && m.seen == 0:
-			c.report(Lost, id, m.acked, 1-c.work.Side(id), "acknowledged, never seen by the other side")
-		case m.acked == 0 && m.seen == 0:
+	for k := range p.msgs {
+		m, id := &p.msgs[k], workload.ID{Chat: index, K: uint32(k)}
+		missed := c.missed(id, m)
+		c.count(id, m, missed, v)
+		if m.acked == 0 && m.seen == 0 {
 			numberless++
 		}
-		if m.acked != 0 {
-			v.Acked++
-		} else {
-			v.Unanswered++
-		}
-		if m.seen != 0 {
-			v.Seen++
+		for side := 0; m.acked != 0 && missed != 0; side, missed = side+1, missed>>1 {
+			if missed&1 != 0 {
+				c.report(Lost, id, m.acked, side, "acknowledged, never seen by this member")
+			}
 		}
 		if s := max(m.acked, m.seen); s != 0 {
 			seqs = append(seqs, s)
@@ -268,16 +290,37 @@ func (c *Checker) finishPair(index uint32, p *pair, v *Verdict) {
 	}
 	slices.Sort(seqs)
 	next := wire.Seq(1)
+	if c.work.IsGroup(index) {
+		next = 2 // that the group was created is its first entry
+	}
 	for _, s := range seqs {
 		if s < next {
-			c.report(Duplicated, workload.ID{Pair: index}, s, 0, "two messages have this number")
+			c.report(Duplicated, workload.ID{Chat: index}, s, 0, "two messages have this number")
 			continue
 		}
 		if missing := uint64(s - next); missing > numberless {
-			c.report(Gap, workload.ID{Pair: index}, next, 0, fmt.Sprintf("%d to %d belong to no message", next, s-1))
+			c.report(Gap, workload.ID{Chat: index}, next, 0, fmt.Sprintf("%d to %d belong to no message", next, s-1))
 		} else {
 			numberless -= missing
 		}
 		next = s + 1
+	}
+}
+
+// count adds one message to the figures of v.
+func (c *Checker) count(id workload.ID, m *message, missed uint64, v *Verdict) {
+	group := uint64(0)
+	if c.work.IsGroup(id.Chat) {
+		group = 1
+	}
+	if m.acked != 0 {
+		v.Acked++
+		v.GroupAcked += group
+	} else {
+		v.Unanswered++
+	}
+	if missed == 0 {
+		v.Seen++
+		v.GroupSeen += group
 	}
 }

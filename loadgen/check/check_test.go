@@ -11,11 +11,11 @@ import (
 // story drives a checker by hand.
 type story struct {
 	*check.Checker
-	w *workload.Direct
+	w *workload.Plan
 }
 
 func newStory() story {
-	w := &workload.Direct{Run: "run", Pairs: 2, Rate: 100, Size: 100}
+	w := &workload.Plan{Run: "run", Pairs: 2, Rate: 100, Size: 100}
 	return story{check.New(w), w}
 }
 
@@ -45,7 +45,7 @@ func TestVerdict(t *testing.T) {
 		{"gap", func(s story) { s.acked(0, 2); s.seen(0, 2) }, check.Gap},
 		{"nobody sent it", func(s story) { s.Received(0, 1, 1, []byte("run-0-x"), nil) }, check.Phantom},
 		{"another pair's message", func(s story) {
-			id := workload.ID{Pair: 1}
+			id := workload.ID{Chat: 1}
 			s.Received(0, 1, 1, []byte(s.w.ClientMsgID(id)), s.w.AppendContent(nil, id, 0))
 		}, check.Phantom},
 		{"content changed", func(s story) {
@@ -54,8 +54,8 @@ func TestVerdict(t *testing.T) {
 			s.Received(0, 1, 1, []byte(s.w.ClientMsgID(workload.ID{})), c)
 		}, check.Phantom},
 		{"receipt back", func(s story) {
-			s.Status(0, 0, 2, wire.StatusDelivered)
-			s.Status(0, 0, 1, wire.StatusDelivered)
+			s.Status(0, 0, 1, 2, wire.StatusDelivered)
+			s.Status(0, 0, 1, 1, wire.StatusDelivered)
 		}, check.Backwards},
 	}
 	for _, tt := range tests {
@@ -77,6 +77,64 @@ func TestVerdict(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A group of three: every member counts, and the first entry is the server's.
+func TestVerdictOnAGroup(t *testing.T) {
+	const group = 1
+	w := &workload.Plan{Run: "run", Pairs: 1, Groups: 1, GroupSize: 3, Rate: 100, Size: 100}
+	seen := func(c *check.Checker, k uint32, side int, seq wire.Seq) {
+		id := workload.ID{Chat: group, K: k}
+		c.Received(group, side, seq, []byte(w.ClientMsgID(id)), w.AppendContent(nil, id, 0))
+	}
+	for name, tt := range map[string]struct {
+		tell func(c *check.Checker)
+		want check.Kind
+		user wire.UserID
+	}{
+		"clean":               {func(c *check.Checker) { seen(c, 0, 1, 2); seen(c, 0, 2, 2) }, "", ""},
+		"again":               {func(c *check.Checker) { seen(c, 0, 1, 2); seen(c, 0, 2, 2); seen(c, 0, 2, 2) }, "", ""},
+		"one never saw it":    {func(c *check.Checker) { seen(c, 0, 1, 2) }, check.Lost, "run-1m2"},
+		"two numbers":         {func(c *check.Checker) { seen(c, 0, 1, 2); seen(c, 0, 2, 3) }, check.Duplicated, "run-1m2"},
+		"late for one of two": {func(c *check.Checker) { late(c, seen) }, check.OutOfOrder, "run-1m2"},
+		"receipts of two are apart": {func(c *check.Checker) {
+			seen(c, 0, 1, 2)
+			seen(c, 0, 2, 2)
+			c.Status(group, 0, 1, 2, wire.StatusRead)
+			c.Status(group, 0, 2, 1, wire.StatusRead)
+		}, "", ""},
+		"receipt back": {func(c *check.Checker) {
+			seen(c, 0, 1, 2)
+			seen(c, 0, 2, 2)
+			c.Status(group, 0, 2, 2, wire.StatusRead)
+			c.Status(group, 0, 2, 1, wire.StatusRead)
+		}, check.Backwards, "run-1m0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := check.New(w)
+			c.Acked(workload.ID{Chat: group, K: 0}, 2)
+			tt.tell(c)
+			v := c.Finish()
+			if tt.want == "" {
+				if !v.OK() || v.GroupAcked == 0 || v.GroupSeen != v.GroupAcked || v.Seen != v.Acked {
+					t.Fatalf("want a clean verdict, got %+v", v)
+				}
+				return
+			}
+			if v.Broken() != 1 || v.Violations[0].Kind != tt.want || v.Violations[0].User != tt.user || v.Violations[0].Chat != "group 0" {
+				t.Fatalf("want one %q of %s, got %+v", tt.want, tt.user, v)
+			}
+		})
+	}
+}
+
+// late shows member 2 the second message before the first.
+func late(c *check.Checker, seen func(*check.Checker, uint32, int, wire.Seq)) {
+	c.Acked(workload.ID{Chat: 1, K: 3}, 3) // of member 0, as message 0 is
+	seen(c, 0, 1, 2)
+	seen(c, 3, 1, 3)
+	seen(c, 3, 2, 3)
+	seen(c, 0, 2, 2)
 }
 
 func TestPending(t *testing.T) {

@@ -21,6 +21,8 @@ import (
 type Result struct {
 	Server   string  `json:"server"`
 	Pairs    int     `json:"pairs"`
+	Groups   int     `json:"groups,omitempty"`
+	Members  int     `json:"group_size,omitempty"`
 	Idle     int     `json:"idle,omitempty"`
 	Size     int     `json:"content_bytes"`
 	Offered  float64 `json:"offered_per_s"` // 0: closed loop
@@ -50,7 +52,7 @@ type Result struct {
 func Of(s *swarm.Swarm, opt swarm.Options, took time.Duration, v check.Verdict) Result {
 	c := &s.Count
 	return Result{
-		Server: opt.URL, Pairs: opt.Work.Pairs, Idle: opt.Idle, Size: opt.Work.Size,
+		Server: opt.URL, Pairs: opt.Work.Pairs, Groups: opt.Work.Groups, Members: opt.Work.GroupSize, Idle: opt.Idle, Size: opt.Work.Size,
 		Offered: opt.Work.Rate, Achieved: float64(v.Acked) / took.Seconds(), Seconds: took.Seconds(),
 		Sent: c.Sent.Load(), Resent: c.Resent.Load(), HeldBack: c.HeldBack.Load(),
 		Connects: c.Connects.Load(), Disconnects: c.Disconnects.Load(),
@@ -66,11 +68,18 @@ func (r *Result) WriteTable(w io.Writer) error {
 	if r.Offered > 0 {
 		loop = fmt.Sprintf("%.0f msg/s offered", r.Offered)
 	}
-	fmt.Fprintf(t, "load\t%d pairs, %s, %d-byte contents, %.1f s\n", r.Pairs, loop, r.Size, r.Seconds)
+	who := fmt.Sprintf("%d pairs", r.Pairs)
+	if r.Groups > 0 {
+		who += fmt.Sprintf(", %d groups of %d", r.Groups, r.Members)
+	}
+	fmt.Fprintf(t, "load\t%s, %s, %d-byte contents, %.1f s\n", who, loop, r.Size, r.Seconds)
 	if r.Interrupted {
 		fmt.Fprintf(t, "\tinterrupted: what follows is about the messages until then\n")
 	}
 	fmt.Fprintf(t, "messages\t%d sent, %d acknowledged, %d seen, %.0f msg/s\n", r.Sent, r.Verdict.Acked, r.Verdict.Seen, r.Achieved)
+	if r.Groups > 0 {
+		fmt.Fprintf(t, "in groups\t%d acknowledged, %d seen by every other member\n", r.Verdict.GroupAcked, r.Verdict.GroupSeen)
+	}
 	if r.Resent+r.HeldBack+r.Disconnects+r.Verdict.Redelivered > 0 {
 		fmt.Fprintf(t, "repeats\t%d resent, %d redelivered, %d held back, %d disconnects\n", r.Resent, r.Verdict.Redelivered, r.HeldBack, r.Disconnects)
 	}
@@ -103,7 +112,7 @@ func (r *Result) writeVerdict(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "\n%s: %d lost, %d duplicated, %d out of order, %d phantom, %d gaps, %d receipts back\n",
 		verdict, v.Lost, v.Duplicated, v.OutOfOrder, v.Phantom, v.Gap, v.Backwards)
 	for _, x := range v.Violations {
-		fmt.Fprintf(w, "  %s: %s, pair %d message %d, message_id %d: %s\n", x.Kind, x.User, x.Pair, x.K, x.Seq, x.Detail)
+		fmt.Fprintf(w, "  %s: %s, %s message %d, message_id %d: %s\n", x.Kind, x.User, x.Chat, x.K, x.Seq, x.Detail)
 	}
 	return err
 }

@@ -28,13 +28,20 @@ func broken() report.Result {
 	r.Offered, r.Resent, r.HeldBack, r.Disconnects = 0, 12, 3, 400
 	r.Errors = map[string]uint64{"read: connection reset by peer": 400, "dial: connection refused": 7}
 	r.Verdict = check.Verdict{Acked: 29990, Seen: 29989, Unanswered: 10, Redelivered: 5, Lost: 1, Violations: []check.Violation{{
-		Kind: check.Lost, Pair: 4, K: 17, Seq: 18, User: "run-4b", Detail: "acknowledged, never seen by the other side",
+		Kind: check.Lost, Chat: "pair 4", K: 17, Seq: 18, User: "run-4b", Detail: "acknowledged, never seen by this member",
 	}}}
 	return r
 }
 
+func groups() report.Result {
+	r := clean()
+	r.Groups, r.Members, r.Interrupted = 20, 8, true
+	r.Verdict.GroupAcked, r.Verdict.GroupSeen = 2727, 2726
+	return r
+}
+
 func TestTable(t *testing.T) {
-	for name, r := range map[string]report.Result{"clean": clean(), "broken": broken()} {
+	for name, r := range map[string]report.Result{"clean": clean(), "broken": broken(), "groups": groups()} {
 		t.Run(name, func(t *testing.T) {
 			var got bytes.Buffer
 			if err := r.WriteTable(&got); err != nil {

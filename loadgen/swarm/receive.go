@@ -72,16 +72,21 @@ func (u *user) handle(f *framer) error {
 		}
 	case wire.OpNewMessage:
 		s.Count.Received.Add(1)
-		id, first := s.Check.Received(u.pair, u.side, fr.Seq, fr.ClientMsgID, fr.Content)
+		if string(fr.Kind) == wire.KindGroupCreated {
+			break
+		}
+		id, first := s.Check.Received(u.chat, u.side, fr.Seq, fr.ClientMsgID, fr.Content)
 		if first {
 			_, due, _ := s.opt.Work.ParseContent(fr.Content)
 			s.Lat.Receive.record(s, due)
 			s.last.Store(int64(time.Since(s.born)))
-			s.pairs[id.Pair].event()
+			s.chats[id.Chat].event()
 		}
 	case wire.OpStatusUpdate:
 		s.Count.Statuses.Add(1)
-		s.Check.Status(u.pair, u.side, fr.Seq, fr.Status)
+		if of, ok := s.opt.Work.SideOf(u.chat, fr.User); ok {
+			s.Check.Status(u.chat, u.side, of, fr.Seq, fr.Status)
+		}
 	case wire.OpSynced:
 		u.cursor, u.hasCursor = fr.Cursor, true
 	case wire.OpGoingAway:
@@ -101,6 +106,9 @@ func (u *user) acked(id workload.ID, seq wire.Seq) {
 			u.mu.unacked = append(u.mu.unacked[:i], u.mu.unacked[i+1:]...)
 			if !again {
 				u.s.Count.Acked.Add(1)
+				if u.s.opt.Work.IsGroup(u.chat) {
+					u.s.Count.GroupAcked.Add(1)
+				}
 				u.s.Lat.Ack.record(u.s, m.due)
 			}
 			break
@@ -108,7 +116,7 @@ func (u *user) acked(id workload.ID, seq wire.Seq) {
 	}
 	u.mu.Unlock()
 	if !again {
-		u.s.pairs[u.pair].event()
+		u.s.chats[u.chat].event()
 	}
 }
 
@@ -146,9 +154,9 @@ func (u *user) resend(f *framer, id workload.ID) {
 
 // event moves the closed loop on. The channel holds what one turn can make;
 // more is a repeat and may be dropped.
-func (p *pair) event() {
+func (c *chat) event() {
 	select {
-	case p.turn <- struct{}{}:
+	case c.turn <- struct{}{}:
 	default:
 	}
 }

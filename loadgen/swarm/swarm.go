@@ -32,7 +32,7 @@ type Options struct {
 	// Token returns the credentials of a user. It is asked again after a
 	// net.Error; any other error ends the run.
 	Token func(context.Context, wire.UserID) (string, error)
-	Work  workload.Direct
+	Work  workload.Plan
 	// For is how long messages are sent; Settle is how long the run then waits
 	// for what is still on its way.
 	For, Settle time.Duration
@@ -45,7 +45,7 @@ type Options struct {
 	Connecting int
 	// MaxUnacked bounds the sends of one user without ack_sent.
 	MaxUnacked int
-	// OfflineB keeps side b of every pair from connecting until GoOnline is
+	// OfflineB keeps the second member of every conversation from connecting until GoOnline is
 	// called, for backlog measurements.
 	OfflineB bool
 }
@@ -70,6 +70,7 @@ type Counters struct {
 	Sent        atomic.Uint64 // messages, each once
 	Resent      atomic.Uint64 // repeats of a message that no answer had come to
 	Acked       atomic.Uint64 // messages that got ack_sent, each once
+	GroupAcked  atomic.Uint64 // of Acked, in groups
 	Received    atomic.Uint64 // new_message frames, repeats and own ones included
 	Statuses    atomic.Uint64 // status_update frames
 	HeldBack    atomic.Uint64 // due while the user had MaxUnacked sends open
@@ -87,7 +88,7 @@ type Swarm struct {
 	Errs  Causes
 
 	opt   Options
-	pairs []pair
+	chats []chat
 	idle  []*user
 	goB   chan struct{} // closed: side b may connect
 
@@ -99,9 +100,10 @@ type Swarm struct {
 	stop  context.CancelFunc
 }
 
-// pair is two users and the state of their turn.
-type pair struct {
-	users [2]*user
+// chat is the members of one conversation and the state of their turn.
+type chat struct {
+	users []*user
+	id    wire.ChatID // of a group, set by Connect before anything is sent
 	// turn receives one value per event of the closed loop: an ack or an
 	// arrival of the message that is out.
 	turn chan struct{}
@@ -110,13 +112,14 @@ type pair struct {
 // New prepares a run; nothing is opened before Connect.
 func New(opt Options) *Swarm {
 	opt.defaults()
-	s := &Swarm{opt: opt, pairs: make([]pair, opt.Work.Pairs), goB: make(chan struct{}), born: time.Now()}
+	s := &Swarm{opt: opt, chats: make([]chat, opt.Work.Chats()), goB: make(chan struct{}), born: time.Now()}
 	s.Check = check.New(&s.opt.Work)
-	for i := range s.pairs {
-		p := &s.pairs[i]
-		p.turn = make(chan struct{}, 4)
-		for side := range p.users {
-			p.users[side] = newUser(s, uint32(i), side)
+	for i := range s.chats {
+		members := opt.Work.Members(uint32(i))
+		c := &s.chats[i]
+		c.turn = make(chan struct{}, 2*members)
+		for side := range members {
+			c.users = append(c.users, newUser(s, uint32(i), side))
 		}
 	}
 	for i := range opt.Idle {
@@ -128,8 +131,8 @@ func New(opt Options) *Swarm {
 	return s
 }
 
-// Connect opens every connection and returns when all are live, or ctx ends,
-// or a user fails for a reason that will not pass. The connections live until
+// Connect opens every connection, makes the groups and returns when all are
+// live, or ctx ends, or a user fails for a reason that will not pass. The connections live until
 // Close.
 func (s *Swarm) Connect(ctx context.Context) error {
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -152,13 +155,13 @@ func (s *Swarm) Connect(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-	return nil
+	return s.makeGroups(ctx)
 }
 
 func (s *Swarm) everybody() []*user {
-	all := make([]*user, 0, 2*len(s.pairs)+len(s.idle))
-	for i := range s.pairs {
-		all = append(all, s.pairs[i].users[:]...)
+	all := make([]*user, 0, s.opt.Work.Users()+len(s.idle))
+	for i := range s.chats {
+		all = append(all, s.chats[i].users...)
 	}
 	return append(all, s.idle...)
 }
@@ -189,9 +192,9 @@ func (s *Swarm) send(ctx context.Context) time.Duration {
 	s.start.Store(int64(time.Since(s.born)))
 	over, stop := context.WithTimeout(ctx, s.opt.For)
 	defer stop()
-	var pairs sync.WaitGroup
-	for i := range s.pairs {
-		pairs.Go(func() {
+	var chats sync.WaitGroup
+	for i := range s.chats {
+		chats.Go(func() {
 			if s.opt.Work.Rate == 0 {
 				s.closedLoop(over, uint32(i))
 			} else {
@@ -199,10 +202,10 @@ func (s *Swarm) send(ctx context.Context) time.Duration {
 			}
 		})
 	}
-	if len(s.pairs) == 0 {
+	if len(s.chats) == 0 {
 		<-over.Done() // everybody is idle
 	}
-	pairs.Wait()
+	chats.Wait()
 	return s.clock()
 }
 
@@ -237,8 +240,8 @@ func (s *Swarm) await(ctx context.Context, done func() bool) {
 }
 
 func (s *Swarm) unacked() (n int) {
-	for i := range s.pairs {
-		for _, u := range s.pairs[i].users {
+	for i := range s.chats {
+		for _, u := range s.chats[i].users {
 			n += u.unackedLen()
 		}
 	}
@@ -256,13 +259,13 @@ func (s *Swarm) Close() {
 	s.users.Wait()
 }
 
-// openLoop sends each message of a pair when it is due, whatever happened to
+// openLoop sends each message of a conversation when it is due, whatever happened to
 // those before.
 func (s *Swarm) openLoop(ctx context.Context, index uint32) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for k := uint32(0); ; k++ {
-		id := workload.ID{Pair: index, K: k}
+		id := workload.ID{Chat: index, K: k}
 		due := s.opt.Work.Due(id)
 		if due >= s.opt.For {
 			return
@@ -282,7 +285,7 @@ func (s *Swarm) openLoop(ctx context.Context, index uint32) {
 // sendWhenRoom sends now, or as soon as the user has room; the wait is part of
 // the message's latency. False when ctx ended first.
 func (s *Swarm) sendWhenRoom(ctx context.Context, id workload.ID, due time.Duration) bool {
-	u := s.pairs[id.Pair].users[s.opt.Work.Side(id)]
+	u := s.chats[id.Chat].users[s.opt.Work.Side(id)]
 	if u.send(id, due) {
 		return true
 	}
@@ -301,16 +304,16 @@ func (s *Swarm) sendWhenRoom(ctx context.Context, id workload.ID, due time.Durat
 	}
 }
 
-// closedLoop sends the next message of a pair when the last was acknowledged
-// and seen.
+// closedLoop sends the next message of a conversation when the last was
+// acknowledged and seen by all.
 func (s *Swarm) closedLoop(ctx context.Context, index uint32) {
-	p := &s.pairs[index]
+	c := &s.chats[index]
 	for k := uint32(0); ctx.Err() == nil; k++ {
-		id := workload.ID{Pair: index, K: k}
-		p.users[s.opt.Work.Side(id)].send(id, s.clock())
-		for range 2 { // its ack and its arrival
+		id := workload.ID{Chat: index, K: k}
+		c.users[s.opt.Work.Side(id)].send(id, s.clock())
+		for range c.users { // its ack, and its arrival at each of the others
 			select {
-			case <-p.turn:
+			case <-c.turn:
 			case <-ctx.Done():
 				return
 			}

@@ -56,7 +56,7 @@ func options(server, addr string) swarm.Options {
 			token, _, err := client.DevToken(ctx, "http://"+server, u, "")
 			return token, err
 		},
-		Work: workload.Direct{Run: "t", Pairs: 4, Rate: 400, Size: 64},
+		Work: workload.Plan{Run: "t", Pairs: 4, Rate: 400, Size: 64},
 		For:  500 * time.Millisecond,
 	}
 }
@@ -77,12 +77,17 @@ func TestCleanRun(t *testing.T) {
 	for name, change := range map[string]func(*swarm.Options){
 		"open loop":   func(o *swarm.Options) { o.Work.Run = "open"; o.Idle = 3 },
 		"closed loop": func(o *swarm.Options) { o.Work.Run = "closed"; o.Work.Rate = 0 },
+		"groups":      func(o *swarm.Options) { o.Work.Run = "groups"; o.Work.Groups, o.Work.GroupSize = 3, 5 },
+		"groups, closed loop": func(o *swarm.Options) {
+			o.Work.Run, o.Work.Rate, o.Work.Pairs = "closedgroups", 0, 0
+			o.Work.Groups, o.Work.GroupSize = 2, 3
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			opt := options(addr, addr)
 			change(&opt)
 			s := connect(t, opt)
-			if n := s.Count.Online.Load(); n != int64(2*opt.Work.Pairs+opt.Idle) {
+			if n := s.Count.Online.Load(); n != int64(opt.Work.Users()+opt.Idle) {
 				t.Errorf("%d users are online", n)
 			}
 			s.Send(t.Context())
@@ -97,7 +102,11 @@ func TestCleanRun(t *testing.T) {
 				t.Errorf("sent %d, acked %d, resent %d, disconnects %d, errors %d; verdict %+v", c.Sent.Load(), c.Acked.Load(),
 					c.Resent.Load(), c.Disconnects.Load(), c.Errors.Load(), s.Errs.Counts())
 			}
-			if q := s.Lat.Receive.Quantiles(); uint64(q.Count) != v.Seen || q.P50 <= 0 || q.Max < q.P50 {
+			arrivals := v.Seen + v.GroupSeen*uint64(max(opt.Work.GroupSize-2, 0))
+			if opt.Work.Groups > 0 && v.GroupAcked == 0 || c.GroupAcked.Load() != v.GroupAcked {
+				t.Errorf("%d messages acknowledged in groups, counted %d", v.GroupAcked, c.GroupAcked.Load())
+			}
+			if q := s.Lat.Receive.Quantiles(); uint64(q.Count) != arrivals || q.P50 <= 0 || q.Max < q.P50 {
 				t.Errorf("%d messages seen, latency %+v", v.Seen, q)
 			}
 		})
@@ -162,6 +171,7 @@ func TestCutConnections(t *testing.T) {
 	addr := startServer(t)
 	p := startProxy(t, addr)
 	opt := options(addr, p.addr)
+	opt.Work.Groups, opt.Work.GroupSize = 2, 4
 	opt.Settle = 30 * time.Second
 	s := connect(t, opt)
 	sent := make(chan struct{})

@@ -28,7 +28,7 @@ const (
 type user struct {
 	s     *Swarm
 	name  wire.UserID
-	pair  uint32
+	chat  uint32
 	side  int
 	idle  bool
 	live  chan struct{} // closed at the first welcome
@@ -54,8 +54,8 @@ type unacked struct {
 	due time.Duration
 }
 
-func newUser(s *Swarm, pair uint32, side int) *user {
-	return &user{s: s, name: s.opt.Work.User(pair, side), pair: pair, side: side,
+func newUser(s *Swarm, chat uint32, side int) *user {
+	return &user{s: s, name: s.opt.Work.User(chat, side), chat: chat, side: side,
 		live: make(chan struct{}), fatal: make(chan error, 1)}
 }
 
@@ -218,12 +218,17 @@ func (u *user) goLive(f *framer) error {
 // transmit writes one send; u.mu is held.
 func (u *user) transmit(f *framer, m unacked) error {
 	w := &u.s.opt.Work
-	return f.write(&wire.Frame{
+	frame := wire.Frame{
 		Op:          wire.OpSendMessage,
-		To:          []byte(w.User(u.pair, 1-u.side)),
 		ClientMsgID: []byte(w.ClientMsgID(m.id)),
 		Content:     w.AppendContent(nil, m.id, m.due),
-	})
+	}
+	if w.IsGroup(u.chat) {
+		frame.Chat = u.s.chats[u.chat].id
+	} else {
+		frame.To = []byte(w.User(u.chat, 1-u.side))
+	}
+	return f.write(&frame)
 }
 
 // send takes a message over; false when too many are unacknowledged. While

@@ -12,8 +12,8 @@ import (
 
 func TestNamesAndContentsComeBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := workload.Direct{Run: "r-1", Pairs: 9, Rate: 10, Size: rapid.IntRange(workload.MinSize, 300).Draw(t, "size")}
-		id := workload.ID{Pair: rapid.Uint32().Draw(t, "pair"), K: rapid.Uint32().Draw(t, "k")}
+		w := workload.Plan{Run: "r-1", Pairs: 9, Rate: 10, Size: rapid.IntRange(workload.MinSize, 300).Draw(t, "size")}
+		id := workload.ID{Chat: rapid.Uint32().Draw(t, "pair"), K: rapid.Uint32().Draw(t, "k")}
 		due := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "due"))
 		cmid := w.ClientMsgID(id)
 		if !wire.ValidID(cmid) {
@@ -36,10 +36,33 @@ func TestNamesAndContentsComeBack(t *testing.T) {
 	})
 }
 
+func TestMembersAreToldApart(t *testing.T) {
+	w := workload.Plan{Run: "r", Pairs: 2, Groups: 2, GroupSize: 12}
+	users := map[wire.UserID]bool{}
+	for chat := range uint32(w.Chats()) {
+		for side := range w.Members(chat) {
+			u := w.User(chat, side)
+			users[u] = true
+			if got, ok := w.SideOf(chat, []byte(u)); !ok || got != side {
+				t.Errorf("%s is member %d, got %d %v", u, side, got, ok)
+			}
+			if _, ok := w.SideOf((chat+1)%4, []byte(u)); ok {
+				t.Errorf("%s is a member of the next conversation", u)
+			}
+			if got := w.Side(workload.ID{Chat: chat, K: uint32(side + 3*w.Members(chat))}); got != side {
+				t.Errorf("%s: member %d is to send, want %d", w.Name(chat), got, side)
+			}
+		}
+	}
+	if len(users) != w.Users() || w.Users() != 28 {
+		t.Errorf("%d users, Users() is %d, want 28", len(users), w.Users())
+	}
+}
+
 func TestDueSpreadsPairsEvenly(t *testing.T) {
-	w := workload.Direct{Pairs: 4, Rate: 8}
+	w := workload.Plan{Pairs: 4, Rate: 8}
 	for i, want := range []time.Duration{0, 125, 250, 375, 500, 625} {
-		id := workload.ID{Pair: uint32(i % 4), K: uint32(i / 4)}
+		id := workload.ID{Chat: uint32(i % 4), K: uint32(i / 4)}
 		if got := w.Due(id); got != want*time.Millisecond {
 			t.Errorf("Due(%v) = %v, want %v ms", id, got, want)
 		}
