@@ -22,8 +22,9 @@ const (
 // sink is a Writer that counts.
 type sink struct{ writes, bytes int }
 
-func (s *sink) Set(key, value []byte) { s.writes++; s.bytes += len(key) + len(value) }
-func (s *sink) Delete(key []byte)     { s.writes++; s.bytes += len(key) }
+func (s *sink) Set(key, value []byte)    { s.writes++; s.bytes += len(key) + len(value) }
+func (s *sink) Create(key, value []byte) { s.writes++; s.bytes += len(key) + len(value) }
+func (s *sink) Delete(key []byte)        { s.writes++; s.bytes += len(key) }
 
 // bench is a machine with benchChats direct chats in its caches.
 type bench struct {

@@ -183,6 +183,7 @@ func (m *Machine) writeChat(n *node[chat]) {
 	if owed == c.owed {
 		return
 	}
+	was := c.owed
 	c.owed = owed
 	m.key = appendChatKey(m.key[:0], tableOutbox, c.id)
 	if owed == 0 {
@@ -190,6 +191,10 @@ func (m *Machine) writeChat(n *node[chat]) {
 		return
 	}
 	m.val = appendUint(m.val[:0], c.fanned)
+	if was == 0 {
+		m.w.Create(m.key, m.val)
+		return
+	}
 	m.w.Set(m.key, m.val)
 }
 
@@ -209,6 +214,6 @@ func (m *Machine) writeInbox(n *node[inbox]) {
 	}
 	m.key = appendStamp(append(m.key[:0], m.val...), x.stamp)
 	m.val = append(m.val[:0], chat...)
-	m.w.Set(m.key, m.val)
+	m.w.Create(m.key, m.val) // no stamp is given twice
 	x.indexed = x.stamp
 }

@@ -17,5 +17,11 @@ type View interface {
 // together with its index.
 type Writer interface {
 	Set(key, value []byte)
+
+	// Create is Set for a row that is not there: never written, or deleted
+	// since. Of one that is deleted again before the commit nothing need reach
+	// the store, which Set and Delete cannot know.
+	Create(key, value []byte)
+
 	Delete(key []byte)
 }

@@ -142,7 +142,11 @@ func TestBatchAgainstModel(t *testing.T) {
 				delete(model, k)
 			default:
 				v := strings.Repeat("v", rapid.SampledFrom([]int{0, 1, 9, maxBatchMem / 2}).Draw(t, "size"))
-				b.Set([]byte(k), []byte(v))
+				if _, there := model[k]; there {
+					b.Set([]byte(k), []byte(v))
+				} else {
+					b.Create([]byte(k), []byte(v))
+				}
 				model[k] = v
 			}
 		}
@@ -160,6 +164,35 @@ func TestBatchAgainstModel(t *testing.T) {
 			t.Fatalf("%d rows differ from the model's %d", len(got), len(model))
 		}
 	})
+}
+
+// A row that comes and goes within a batch costs the store nothing; one that
+// was there before goes.
+func TestCreatedAndDeletedIsNotWritten(t *testing.T) {
+	s := open(t, vfs.NewMem())
+	defer s.Close()
+	b := s.NewBatch(1)
+	defer b.Close()
+	b.Create([]byte("old"), []byte("v"))
+	if err := b.Commit(1); err != nil {
+		t.Fatal(err)
+	}
+	b.Create([]byte("new"), []byte("v"))
+	b.Delete([]byte("new"))
+	b.emit()
+	if n := b.b.Count(); n != 0 {
+		t.Errorf("%d writes for a row that came and went", n)
+	}
+	b.Reset()
+	b.Delete([]byte("old"))
+	b.Create([]byte("old"), []byte("w"))
+	b.Delete([]byte("old"))
+	if err := b.Commit(2); err != nil {
+		t.Fatal(err)
+	}
+	if _, there, err := s.NewView(1).Get([]byte("old")); there || err != nil {
+		t.Errorf("a deleted row is there: %v, %v", there, err)
+	}
 }
 
 func TestBatchAllocatesNothing(t *testing.T) {

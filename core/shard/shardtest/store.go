@@ -99,9 +99,13 @@ func (s *Store) Commit(b *Batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, w := range b.Writes {
-		if w.Deleted {
+		n := s.mu.rows.seek(w.Key)
+		switch there := n != nil && n.key == w.Key; {
+		case w.Deleted:
 			s.mu.rows.remove(w.Key)
-		} else {
+		case w.Created && there:
+			panic(fmt.Sprintf("shardtest: row %q was created, and is there", w.Key))
+		default:
 			s.mu.rows.set(w.Key, w.Value)
 		}
 	}
@@ -146,6 +150,7 @@ type Write struct {
 	Key     string
 	Value   string
 	Deleted bool
+	Created bool
 }
 
 // Batch collects writes. The zero value is empty and ready.
@@ -154,6 +159,11 @@ type Batch struct{ Writes []Write }
 // Set implements shard.Writer.
 func (b *Batch) Set(key, value []byte) {
 	b.Writes = append(b.Writes, Write{Key: string(key), Value: string(value)})
+}
+
+// Create implements shard.Writer. Commit panics when the row is there.
+func (b *Batch) Create(key, value []byte) {
+	b.Writes = append(b.Writes, Write{Key: string(key), Value: string(value), Created: true})
 }
 
 // Delete implements shard.Writer.
