@@ -71,6 +71,12 @@ func idleBytes(ctx context.Context, opt *Options) (string, map[string]float64, e
 		return "", nil, err
 	}
 	took := time.Since(start)
+	srv.signIn.Close() // its connections are not those that are counted
+	select {           // nor is what the logins leave behind: idle is what is measured
+	case <-time.After(pick(opt, 5*time.Second, 0)):
+	case <-ctx.Done():
+		return "", nil, ctx.Err()
+	}
 	heap1, rss1, err := srv.memory(ctx)
 	if err != nil {
 		return "", nil, err
