@@ -17,15 +17,17 @@ import (
 //
 //	"gwmp" | version u8 | epoch
 //	| nodes n  | n × (id, zone, link address, raft address)   by ascending id
-//	| shards n | n × (replicas k, k × node id)
+//	| shards n | n × (replicas k, k × node id; version 2: learners k, k × node id)
 //	| runs n   | n × (slots, shard)                           cover all slots
 //	| xxh3 u64le of everything before
 //
 // Numbers are uvarints, texts a uvarint length and the bytes. A map has one
-// encoding only; Decode refuses every other.
+// encoding only, version 2 when it has learners and else version 1; Decode
+// refuses every other.
 const (
 	magic       = "gwmp"
 	codecV1     = 1
+	codecV2     = 2
 	checksumLen = 8
 	headLen     = len(magic) + 1
 
@@ -42,7 +44,11 @@ var (
 
 // Encode returns the encoded form of m.
 func (m *Map) Encode() []byte {
-	b := append([]byte(magic), codecV1)
+	version := byte(codecV1)
+	if m.learners != nil {
+		version = codecV2
+	}
+	b := append([]byte(magic), version)
 	b = binary.AppendUvarint(b, m.epoch)
 	b = binary.AppendUvarint(b, uint64(len(m.nodes)))
 	for _, n := range m.nodes {
@@ -53,14 +59,22 @@ func (m *Map) Encode() []byte {
 		}
 	}
 	b = binary.AppendUvarint(b, uint64(len(m.replicas)))
-	for _, r := range m.replicas {
-		b = binary.AppendUvarint(b, uint64(len(r)))
-		for _, n := range r {
-			b = binary.AppendUvarint(b, uint64(n))
+	for i, r := range m.replicas {
+		b = appendIDs(b, r)
+		if version == codecV2 {
+			b = appendIDs(b, m.learners[i])
 		}
 	}
 	b = m.appendRuns(b)
 	return binary.LittleEndian.AppendUint64(b, xxh3.Hash(b))
+}
+
+func appendIDs(b []byte, ids []wire.NodeID) []byte {
+	b = binary.AppendUvarint(b, uint64(len(ids)))
+	for _, id := range ids {
+		b = binary.AppendUvarint(b, uint64(id))
+	}
+	return b
 }
 
 // appendRuns appends the slot table as runs of slots of one shard.
@@ -84,10 +98,11 @@ func Decode(b []byte) (*Map, error) {
 	if len(b) < headLen+checksumLen || len(b) > MaxEncoded || string(b[:len(magic)]) != magic {
 		return nil, ErrCorrupt
 	}
-	if v := b[len(magic)]; v != codecV1 {
-		if v > codecV1 {
-			return nil, fmt.Errorf("%w (format %d, this one knows %d)", ErrVersion, v, codecV1)
-		}
+	version := b[len(magic)]
+	switch {
+	case version > codecV2:
+		return nil, fmt.Errorf("%w (format %d, this one knows %d)", ErrVersion, version, codecV2)
+	case version < codecV1:
 		return nil, ErrCorrupt
 	}
 	body := b[:len(b)-checksumLen]
@@ -95,7 +110,7 @@ func Decode(b []byte) (*Map, error) {
 		return nil, fmt.Errorf("%w: checksum differs", ErrCorrupt)
 	}
 	r := reader{b: body[headLen:]}
-	d := r.draft()
+	d := r.draft(version == codecV2)
 	if r.bad || len(r.b) != 0 {
 		return nil, ErrCorrupt
 	}
@@ -143,7 +158,15 @@ func (r *reader) text(max int) string {
 	return s
 }
 
-func (r *reader) draft() Draft {
+// ids reads node ids.
+func (r *reader) ids() (ids []wire.NodeID) {
+	for range r.count(MaxReplicas, 1) {
+		ids = append(ids, wire.NodeID(r.num(math.MaxUint32)))
+	}
+	return ids
+}
+
+func (r *reader) draft(learners bool) Draft {
 	d := Draft{Epoch: r.num(math.MaxUint64)}
 	for range r.count(MaxNodes, 4) {
 		d.Nodes = append(d.Nodes, Node{
@@ -152,11 +175,10 @@ func (r *reader) draft() Draft {
 		})
 	}
 	for range r.count(MaxShards, 2) {
-		var replicas []wire.NodeID
-		for range r.count(MaxReplicas, 1) {
-			replicas = append(replicas, wire.NodeID(r.num(math.MaxUint32)))
+		d.Replicas = append(d.Replicas, r.ids())
+		if learners {
+			d.Learners = append(d.Learners, r.ids())
 		}
-		d.Replicas = append(d.Replicas, replicas)
 	}
 	for range r.count(wire.Slots, 2) {
 		n, shard := r.num(wire.Slots), wire.ShardID(r.num(MaxShards))

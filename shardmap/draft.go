@@ -23,6 +23,10 @@ type Draft struct {
 	// distinct, all in Nodes, the preferred leader first. 1 to MaxShards
 	// shards; the number is chosen when the fleet is created.
 	Replicas [][]wire.NodeID
+	// Learners lists for shard i+1 the nodes that are being filled with it, at
+	// most MaxReplicas, none of them also in Replicas. Nil, or as long as
+	// Replicas.
+	Learners [][]wire.NodeID
 	// Nodes are 1 to MaxNodes core nodes in any order, ids distinct and not
 	// zero, texts printable and within MaxZone and MaxAddr.
 	Nodes []Node
@@ -48,6 +52,9 @@ func (m *Map) Draft() Draft {
 	for _, r := range m.replicas {
 		d.Replicas = append(d.Replicas, slices.Clone(r))
 	}
+	for _, r := range m.learners {
+		d.Learners = append(d.Learners, slices.Clone(r))
+	}
 	return d
 }
 
@@ -69,6 +76,12 @@ func New(d Draft) (*Map, error) {
 		for _, n := range nodes {
 			m.on[n] = append(m.on[n], shard)
 		}
+		if d.learning() {
+			m.learners = append(m.learners, slices.Clone(d.Learners[i]))
+			for _, n := range d.Learners[i] {
+				m.on[n] = append(m.on[n], shard)
+			}
+		}
 	}
 	return m, nil
 }
@@ -82,6 +95,9 @@ func (d *Draft) check() error {
 		return err
 	}
 	if err := d.checkReplicas(nodes); err != nil {
+		return err
+	}
+	if err := d.checkLearners(nodes); err != nil {
 		return err
 	}
 	return d.checkSlots()
@@ -125,6 +141,31 @@ func (d *Draft) checkReplicas(nodes map[wire.NodeID]bool) error {
 			}
 			if slices.Contains(r[:j], n) {
 				return fmt.Errorf("shard %d has two replicas on node %d", i+1, n)
+			}
+		}
+	}
+	return nil
+}
+
+// learning reports whether any shard has a learner.
+func (d *Draft) learning() bool {
+	return slices.ContainsFunc(d.Learners, func(l []wire.NodeID) bool { return len(l) > 0 })
+}
+
+func (d *Draft) checkLearners(nodes map[wire.NodeID]bool) error {
+	if d.Learners != nil && len(d.Learners) != len(d.Replicas) {
+		return fmt.Errorf("learners of %d shards, want none or those of all %d", len(d.Learners), len(d.Replicas))
+	}
+	for i, l := range d.Learners {
+		if len(l) > MaxReplicas {
+			return fmt.Errorf("shard %d has %d learners, want at most %d", i+1, len(l), MaxReplicas)
+		}
+		for j, n := range l {
+			if !nodes[n] {
+				return fmt.Errorf("shard %d has a learner on node %d, which is not listed", i+1, n)
+			}
+			if slices.Contains(l[:j], n) || slices.Contains(d.Replicas[i], n) {
+				return fmt.Errorf("shard %d is on node %d twice", i+1, n)
 			}
 		}
 	}

@@ -43,6 +43,7 @@ type Map struct {
 	slots    []wire.ShardID                 // by slot, len wire.Slots
 	shards   []wire.ShardID                 // 1..n
 	replicas [][]wire.NodeID                // by shard-1, in the order of the draft
+	learners [][]wire.NodeID                // by shard-1, in the order of the draft; nil: none anywhere
 	nodes    []Node                         // by id
 	on       map[wire.NodeID][]wire.ShardID // ascending; nodes without a shard are absent
 }
@@ -65,7 +66,17 @@ func (m *Map) Replicas(s wire.ShardID) []wire.NodeID {
 	return m.replicas[s-1]
 }
 
-// ShardsOn returns the shards with a replica on node id, ascending.
+// Learners returns the nodes that are being filled with shard s: they follow
+// its log without a vote and become replicas later, or nil. Nobody asks them
+// anything.
+func (m *Map) Learners(s wire.ShardID) []wire.NodeID {
+	if s == 0 || int(s) > len(m.learners) {
+		return nil
+	}
+	return m.learners[s-1]
+}
+
+// ShardsOn returns the shards with a replica or a learner on node id, ascending.
 func (m *Map) ShardsOn(id wire.NodeID) []wire.ShardID { return m.on[id] }
 
 // Node returns a node by id.
@@ -94,5 +105,6 @@ func (m *Map) SlotCount(s wire.ShardID) int {
 // Equal reports whether both maps say the same, the epoch included.
 func (m *Map) Equal(o *Map) bool {
 	return m.epoch == o.epoch && slices.Equal(m.slots, o.slots) && slices.Equal(m.nodes, o.nodes) &&
-		slices.EqualFunc(m.replicas, o.replicas, slices.Equal[[]wire.NodeID])
+		slices.EqualFunc(m.replicas, o.replicas, slices.Equal[[]wire.NodeID]) &&
+		slices.EqualFunc(m.learners, o.learners, slices.Equal[[]wire.NodeID])
 }

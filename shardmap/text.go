@@ -28,7 +28,11 @@ func (m *Map) String() string {
 	}
 	fmt.Fprintf(&b, "%6s %6s  %s\n", "shard", "slots", "replicas")
 	for i, r := range m.replicas {
-		fmt.Fprintf(&b, "%6d %6d  %s\n", i+1, slots[i], joinIDs(r))
+		fmt.Fprintf(&b, "%6d %6d  %s", i+1, slots[i], joinIDs(r))
+		if l := m.Learners(wire.ShardID(i + 1)); len(l) > 0 {
+			fmt.Fprintf(&b, " (filling %s)", joinIDs(l))
+		}
+		b.WriteByte('\n')
 	}
 	return b.String()
 }
