@@ -3,6 +3,7 @@ package api
 import (
 	"io"
 	"net/http"
+	"time"
 )
 
 // patientMux registers handlers that read what is left of a request's body, up
@@ -61,7 +62,7 @@ func (w *patientWriter) Write(b []byte) (int, error) {
 }
 
 // drain reads the rest of the body, once. Who has more to send than maxDrain,
-// or is too slow for the read deadline, loses the connection.
+// or is too slow for bodyTimeout, loses the connection.
 func (w *patientWriter) drain() {
 	if w.begun {
 		return
@@ -69,6 +70,10 @@ func (w *patientWriter) drain() {
 	w.begun = true
 	if w.asks && !w.body.started {
 		return // nothing was sent, and the answer says that nothing should be
+	}
+	if !w.body.started { // else whoever began to read it has set the deadline
+		// What keeps no deadlines is not a socket, and nobody waits for it.
+		_ = http.NewResponseController(w.ResponseWriter).SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
 	if _, err := io.CopyN(io.Discard, w.body, maxDrain); err != io.EOF {
 		w.Header().Set("Connection", "close")

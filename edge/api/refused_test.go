@@ -141,3 +141,26 @@ func TestBodyWithoutEnd(t *testing.T) {
 		t.Errorf("%d after %d bytes, Connection %q", w.Code, read, w.Header().Get("Connection"))
 	}
 }
+
+// deadlines is an answer that keeps until when its request may be read.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	read time.Time
+}
+
+func (d *deadlines) SetReadDeadline(at time.Time) error { d.read = at; return nil }
+
+// Who is refused before anybody reads the body has no more time to send it
+// than who is not.
+func TestUnwantedBodyHasADeadline(t *testing.T) {
+	h := serve(&core{}, true)
+	for _, tc := range []struct{ method, path string }{{"POST", "/v1/groups"}, {"PUT", "/v1/groups"}, {"POST", "/v1/nothing"}, {"POST", "/v1/dev/token"}} {
+		w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+		r := httptest.NewRequest(tc.method, tc.path, strings.NewReader("{}"))
+		r.Header.Set("Content-Type", "application/json")
+		h.ServeHTTP(w, r)
+		if left := time.Until(w.read); w.Code < 400 || left <= 0 || left > 11*time.Second {
+			t.Errorf("%s %s: %d, the body may take %v", tc.method, tc.path, w.Code, left)
+		}
+	}
+}

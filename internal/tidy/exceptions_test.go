@@ -33,6 +33,7 @@ var clocks = map[string]string{
 	"cmd/godwit":        "stamps of runs and lines, expiry of tokens",
 	"core":              "the leader's clock stamps entries; deadlines of requests",
 	"edge":              "the loops' clock, which gives every session its time",
+	"edge/api":          "the deadline of a body that nobody wants",
 	"edge/auth":         "the default of Config.Now, and how often keys are fetched",
 	"internal/link":     "deadlines of sockets and the pace of dialling",
 	"internal/serve":    "how long the start took",
