@@ -20,7 +20,9 @@ import (
 //
 // A replica that is alone asks once in its life, for the entries of an earlier
 // life that are still to be applied. After that nobody else can acknowledge
-// anything, and whatever it acknowledges it has applied.
+// anything, and whatever it acknowledges it has applied. This rests on nobody
+// joining it while it lives: what adds replicas to a shard must first clear
+// whole.
 
 // read hands a read to the readers, at once or behind a read index.
 func (n *Node) read(r *replica, from wire.NodeID, it *peer.Item, raw []byte, t *turn) {

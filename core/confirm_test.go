@@ -130,9 +130,15 @@ func TestReadsWaitTogetherAndBounded(t *testing.T) {
 	if !e.link.Send(leader, batch) {
 		t.Fatal("the link takes nothing")
 	}
-	for range cap(answers) {
-		if a := <-answers; a.Code != wire.OK || a.Seq != 1 {
-			t.Fatalf("a read is answered %v, last %d", a.Code, a.Seq)
+	late := time.After(patience)
+	for i := range cap(answers) {
+		select {
+		case a := <-answers:
+			if a.Code != wire.OK || a.Seq != 1 {
+				t.Fatalf("a read is answered %v, last %d", a.Code, a.Seq)
+			}
+		case <-late:
+			t.Fatalf("%d of %d reads are answered with silence", cap(answers)-i, cap(answers))
 		}
 	}
 	if n.replica(1).whole.Load() {

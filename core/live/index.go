@@ -47,10 +47,11 @@ func (p *places) give(i int32) {
 type index struct {
 	pieces [][]int32 // first session of each bucket, or none
 	n      int32     // buckets
-	half   int32     // the largest power of two <= n: n-half of its buckets are split
+	half   int32     // a power of two, half < n <= 2*half once n > 1: n-half of its buckets are split
 }
 
-// pieceSize is how many buckets lie side by side.
+// pieceSize is how many buckets lie side by side: 4 KiB, which is what the
+// first session of a shard costs beside its chunk.
 const pieceSize = 1024
 
 func (x *index) bucket(b int32) *int32 { return &x.pieces[b/pieceSize][b%pieceSize] }

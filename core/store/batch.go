@@ -44,7 +44,7 @@ func (s *Store) NewBatch(id wire.ShardID) *Batch {
 func (b *Batch) Set(key, value []byte) { b.op(key, len(value)).set(b, value) }
 
 // Create implements shard.Writer: of a row that is created and deleted in one
-// batch nothing is written. Of the rows on a message's way that is a quarter.
+// batch nothing is written. Of the rows on a message's way that is a third.
 func (b *Batch) Create(key, value []byte) {
 	n := len(b.ops)
 	o := b.op(key, len(value))
