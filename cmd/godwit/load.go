@@ -30,20 +30,20 @@ import (
 
 // loadFlags are the flags of `godwit load`.
 type loadFlags struct {
-	server string
-	secret string
-	ca     string
-	pairs  int
-	groups int
-	member int
-	rate   float64
-	size   int
-	idle   int
-	run    time.Duration
-	warmup time.Duration
-	settle time.Duration
-	failIf []string
-	json   bool
+	server    string
+	secret    string
+	ca        string
+	pairs     int
+	groups    int
+	groupSize int
+	rate      float64
+	size      int
+	idle      int
+	run       time.Duration
+	warmup    time.Duration
+	settle    time.Duration
+	failIf    []string
+	json      bool
 }
 
 func newLoadCmd() *cobra.Command {
@@ -68,7 +68,7 @@ func newLoadCmd() *cobra.Command {
 	caFlag(cmd, &f.ca)
 	fl.IntVar(&f.pairs, "pairs", 100, "pairs of users")
 	fl.IntVar(&f.groups, "groups", 0, "groups beside the pairs, whose members write in turn")
-	fl.IntVar(&f.member, "group-size", 5, "members of a group")
+	fl.IntVar(&f.groupSize, "group-size", 5, "members of a group")
 	fl.Float64Var(&f.rate, "rate", 1000, "messages a second over all pairs and groups, sent when they are due whatever happens; 0: closed loop")
 	fl.IntVar(&f.size, "size", 100, "bytes of content")
 	fl.IntVar(&f.idle, "idle", 0, "more users who only stay connected")
@@ -84,8 +84,8 @@ func (f *loadFlags) check(cmd *cobra.Command) ([]report.Condition, error) {
 	switch {
 	case f.pairs < 0 || f.groups < 0 || f.idle < 0 || f.pairs+f.groups+f.idle == 0:
 		return nil, usage(cmd, "--pairs %d, --groups %d and --idle %d: there must be at least one user", f.pairs, f.groups, f.idle)
-	case f.groups > 0 && (f.member < 2 || f.member > workload.MaxGroupSize):
-		return nil, usage(cmd, "--group-size %d: want 2 to %d members", f.member, workload.MaxGroupSize)
+	case f.groups > 0 && (f.groupSize < 2 || f.groupSize > workload.MaxGroupSize):
+		return nil, usage(cmd, "--group-size %d: want 2 to %d members", f.groupSize, workload.MaxGroupSize)
 	case f.size < workload.MinSize || f.size > wire.MaxContent:
 		return nil, usage(cmd, "--size %d: want %d to %d bytes", f.size, workload.MinSize, wire.MaxContent)
 	case !(f.rate >= 0) || math.IsInf(f.rate, 0) || f.run <= 0:
@@ -93,7 +93,7 @@ func (f *loadFlags) check(cmd *cobra.Command) ([]report.Condition, error) {
 	case f.warmup < 0 || f.warmup >= f.run:
 		return nil, usage(cmd, "--warmup %v: want less than --for %v, or no latency is measured", f.warmup, f.run)
 	}
-	if err := enoughFiles(2*f.pairs + f.groups*f.member + f.idle); err != nil {
+	if err := enoughFiles(2*f.pairs + f.groups*f.groupSize + f.idle); err != nil {
 		return nil, err
 	}
 	var conds []report.Condition
@@ -227,7 +227,7 @@ func (f *loadFlags) options(trusted *tls.Config) (swarm.Options, error) {
 	}
 	work := workload.Plan{Run: "load" + strconv.FormatInt(time.Now().UnixNano(), 36), Pairs: f.pairs, Rate: f.rate, Size: f.size}
 	if f.groups > 0 {
-		work.Groups, work.GroupSize = f.groups, f.member
+		work.Groups, work.GroupSize = f.groups, f.groupSize
 	}
 	return swarm.Options{
 		URL: ws.String(), TLS: trusted, Token: token, For: f.run, Warmup: f.warmup, Settle: f.settle, Idle: f.idle,

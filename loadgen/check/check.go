@@ -4,7 +4,8 @@
 //
 // A Checker is told what happened, by whoever drives the users: a load on real
 // sockets, a chaos run or a simulation. It has no clock and no network. It is
-// safe for concurrent use; events of one conversation are serialised by its lock.
+// safe for concurrent use; events of one conversation are serialised by its
+// lock.
 package check
 
 import (
@@ -89,35 +90,35 @@ func New(w *workload.Plan) *Checker {
 	return c
 }
 
-// at returns the conversation of id, locked, and the message, growing the record.
-// It is nil when the workload has no such conversation.
+// at returns the conversation of id, locked, and the message, growing the
+// record. It is nil when the workload has no such conversation.
 func (c *Checker) at(id workload.ID) (*chat, *message) {
 	if int(id.Chat) >= len(c.chats) {
 		return nil, nil
 	}
-	p := &c.chats[id.Chat]
-	p.mu.Lock()
-	if int(id.K) >= len(p.msgs) {
-		p.msgs = append(p.msgs, make([]message, int(id.K)+1-len(p.msgs))...)
+	ch := &c.chats[id.Chat]
+	ch.mu.Lock()
+	if int(id.K) >= len(ch.msgs) {
+		ch.msgs = append(ch.msgs, make([]message, int(id.K)+1-len(ch.msgs))...)
 	}
-	return p, &p.msgs[id.K]
+	return ch, &ch.msgs[id.K]
 }
 
 // Sent records that a message left its sender: from now on it may have a
 // number, whether or not an answer comes.
 func (c *Checker) Sent(id workload.ID) {
-	if p, _ := c.at(id); p != nil {
-		p.mu.Unlock()
+	if ch, _ := c.at(id); ch != nil {
+		ch.mu.Unlock()
 	}
 }
 
 // Acked records ack_sent(id, seq) at the sender; again is true for a repeat.
 func (c *Checker) Acked(id workload.ID, seq wire.Seq) (again bool) {
-	p, m := c.at(id)
-	if p == nil {
+	ch, m := c.at(id)
+	if ch == nil {
 		return false
 	}
-	defer p.mu.Unlock()
+	defer ch.mu.Unlock()
 	switch {
 	case m.acked != 0 && m.acked != seq:
 		c.report(Duplicated, id, seq, c.work.Side(id), fmt.Sprintf("acknowledged as %d and as %d", m.acked, seq))
@@ -144,8 +145,8 @@ func (c *Checker) Received(index uint32, side int, seq wire.Seq, cmid, content [
 		c.report(Phantom, id, seq, side, "the content is not what was sent")
 		return id, false
 	}
-	p, m := c.at(id)
-	defer p.mu.Unlock()
+	ch, m := c.at(id)
+	defer ch.mu.Unlock()
 	if c.work.Side(id) == side { // an own message, repeated after a reconnect
 		if m.acked != 0 && m.acked != seq {
 			c.report(Duplicated, id, seq, side, fmt.Sprintf("acknowledged as %d, sent back as %d", m.acked, seq))
@@ -160,16 +161,16 @@ func (c *Checker) Received(index uint32, side int, seq wire.Seq, cmid, content [
 		}
 	}
 	if m.by&(1<<side) != 0 {
-		p.redelivered++
+		ch.redelivered++
 		return id, false
 	}
 	if m.acked != 0 && m.acked != seq {
 		c.report(Duplicated, id, seq, side, fmt.Sprintf("acknowledged as %d, seen as %d", m.acked, seq))
 	}
-	if seq < p.high[side] {
-		c.report(OutOfOrder, id, seq, side, fmt.Sprintf("first seen after %d", p.high[side]))
+	if seq < ch.high[side] {
+		c.report(OutOfOrder, id, seq, side, fmt.Sprintf("first seen after %d", ch.high[side]))
 	}
-	p.high[side] = max(p.high[side], seq)
+	ch.high[side] = max(ch.high[side], seq)
 	m.seen, m.by = seq, m.by|1<<side
 	return id, true
 }
@@ -179,14 +180,14 @@ func (c *Checker) Status(index uint32, side, of int, seq wire.Seq, st wire.Statu
 	if int(index) >= len(c.chats) || st != wire.StatusDelivered && st != wire.StatusRead {
 		return
 	}
-	p := &c.chats[index]
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	ch := &c.chats[index]
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
 	key := cursor{uint8(side), uint8(of), st}
-	if have := p.cursors[key]; seq < have {
+	if have := ch.cursors[key]; seq < have {
 		c.report(Backwards, workload.ID{Chat: index}, seq, side, fmt.Sprintf("%s cursor of %s went from %d to %d", st, c.work.User(index, of), have, seq))
 	} else {
-		p.cursors[key] = seq
+		ch.cursors[key] = seq
 	}
 }
 
@@ -209,15 +210,15 @@ func (c *Checker) report(kind Kind, id workload.ID, seq wire.Seq, side int, deta
 // Pending returns how many acknowledged messages some member has not seen.
 func (c *Checker) Pending() (n uint64) {
 	for i := range c.chats {
-		p := &c.chats[i]
-		p.mu.Lock()
-		for k := range p.msgs {
-			m := &p.msgs[k]
+		ch := &c.chats[i]
+		ch.mu.Lock()
+		for k := range ch.msgs {
+			m := &ch.msgs[k]
 			if m.acked != 0 && c.missed(workload.ID{Chat: uint32(i), K: uint32(k)}, m) != 0 {
 				n++
 			}
 		}
-		p.mu.Unlock()
+		ch.mu.Unlock()
 	}
 	return n
 }
@@ -266,14 +267,14 @@ func (c *Checker) Finish() Verdict {
 // finishChat looks for what is lost and for numbers that no message has. A
 // number may be missing at the end only: its message was sent, and the answer
 // never came.
-func (c *Checker) finishChat(index uint32, p *chat, v *Verdict) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	v.Redelivered += p.redelivered
-	seqs := make([]wire.Seq, 0, len(p.msgs))
+func (c *Checker) finishChat(index uint32, ch *chat, v *Verdict) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	v.Redelivered += ch.redelivered
+	seqs := make([]wire.Seq, 0, len(ch.msgs))
 	numberless := uint64(0) // sends that nobody has seen a number of
-	for k := range p.msgs {
-		m, id := &p.msgs[k], workload.ID{Chat: index, K: uint32(k)}
+	for k := range ch.msgs {
+		m, id := &ch.msgs[k], workload.ID{Chat: index, K: uint32(k)}
 		missed := c.missed(id, m)
 		c.count(id, m, missed, v)
 		if m.acked == 0 && m.seen == 0 {

@@ -45,8 +45,8 @@ type Options struct {
 	Connecting int
 	// MaxUnacked bounds the sends of one user without ack_sent.
 	MaxUnacked int
-	// OfflineB keeps the second member of every conversation from connecting until GoOnline is
-	// called, for backlog measurements.
+	// OfflineB keeps the second member of every conversation from connecting
+	// until GoOnline is called, for backlog measurements.
 	OfflineB bool
 }
 
@@ -132,8 +132,8 @@ func New(opt Options) *Swarm {
 }
 
 // Connect opens every connection, makes the groups and returns when all are
-// live, or ctx ends, or a user fails for a reason that will not pass. The connections live until
-// Close.
+// live, or ctx ends, or a user fails for a reason that will not pass. The
+// connections live until Close.
 func (s *Swarm) Connect(ctx context.Context) error {
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
@@ -259,8 +259,8 @@ func (s *Swarm) Close() {
 	s.users.Wait()
 }
 
-// openLoop sends each message of a conversation when it is due, whatever happened to
-// those before.
+// openLoop sends each message of a conversation when it is due, whatever
+// happened to those before.
 func (s *Swarm) openLoop(ctx context.Context, index uint32) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
