@@ -25,32 +25,54 @@ type Code uint16
 
 // The codes. Append-only.
 const (
-	PortTaken       Code = 3001
-	DataInUse       Code = 3002
-	DataTooNew      Code = 3003
-	BadKey          Code = 3004
-	BadValue        Code = 3005
-	DevAuthExposed  Code = 3006
-	Unreachable     Code = 3007
-	DataNotWritable Code = 3008
-	NoAuthKey       Code = 3009
-	Interrupted     Code = 3010
-	Usage           Code = 3011
-	BadConfigFile   Code = 3012
-	BadAddress      Code = 3013
-	BadKeyFile      Code = 3014
-	NoDevSignIn     Code = 3015
-	TimedOut        Code = 3016
-	StopTooSlow     Code = 3017
-	UnknownCode     Code = 3018
-	FailIfHeld      Code = 3019
-	DataBroken      Code = 3020
-	StartFailed     Code = 3021
-	NotGodwit       Code = 3022
-	TooFewFiles     Code = 3023
-	BadCAFile       Code = 3024
-	DataForeign     Code = 3025
-	Unexpected      Code = 3999
+	PortTaken        Code = 3001
+	DataInUse        Code = 3002
+	DataTooNew       Code = 3003
+	BadKey           Code = 3004
+	BadValue         Code = 3005
+	DevAuthExposed   Code = 3006
+	Unreachable      Code = 3007
+	DataNotWritable  Code = 3008
+	NoAuthKey        Code = 3009
+	Interrupted      Code = 3010
+	Usage            Code = 3011
+	BadConfigFile    Code = 3012
+	BadAddress       Code = 3013
+	BadKeyFile       Code = 3014
+	NoDevSignIn      Code = 3015
+	TimedOut         Code = 3016
+	StopTooSlow      Code = 3017
+	UnknownCode      Code = 3018
+	FailIfHeld       Code = 3019
+	DataBroken       Code = 3020
+	StartFailed      Code = 3021
+	NotGodwit        Code = 3022
+	TooFewFiles      Code = 3023
+	BadCAFile        Code = 3024
+	DataForeign      Code = 3025
+	JoinSecret       Code = 3301
+	ClockOff         Code = 3302
+	NameTaken        Code = 3303
+	AddressInUse     Code = 3304
+	TwoInstances     Code = 3305
+	UnknownNode      Code = 3306
+	BreaksMajority   Code = 3307
+	TooFewNodes      Code = 3308
+	VersionGap       Code = 3309
+	OldMap           Code = 3310
+	NotControlLeader Code = 3311
+	NoControlLeader  Code = 3312
+	TooManyWaiting   Code = 3313
+	BadControlCall   Code = 3314
+	NoControl        Code = 3315
+	OtherRole        Code = 3316
+	OtherCluster     Code = 3317
+	NodeFileBroken   Code = 3318
+	NodeHolds        Code = 3319
+	PlanState        Code = 3320
+	ControlBroken    Code = 3321
+	ControlInternal  Code = 3322
+	Unexpected       Code = 3999
 )
 
 // Spec is the table's row for one code.
@@ -124,6 +146,56 @@ var Codes = [...]Spec{
 	{DataForeign, "data_foreign", ExitData, "the data directory holds files that are not godwit's",
 		"name a new or empty directory with --data",
 		"Nothing was written. godwit keeps its data in a directory of its own, which it makes, and knows again by the file VERSION."},
+	{JoinSecret, "join_secret", ExitRefused, "control refuses the join secret",
+		"give this process the join secret of the control nodes",
+		"The secret is compared as it is: look for a trailing space or line. Every role of a fleet has the same one."},
+	{ClockOff, "clock_off", ExitRefused, "the clock differs from control's by more than 5 s",
+		"set the clock (chrony, systemd-timesyncd) and start again",
+		"Entries are stamped with the clock of the shard's leader; a clock that is off would stamp messages wrongly."},
+	{NameTaken, "name_taken", ExitRefused, "the name belongs to another data directory",
+		"choose another --name; if that node's disk is gone, start once with --replace, or `godwit decommission` it",
+		"A node is known by the identity in its data directory. One that lost its disk is a new node, and must not vote in place of the old one."},
+	{AddressInUse, "address_in_use", ExitRefused, "a node that is alive announces the same address",
+		"give each node an address of its own: see --listen, --link, --raft, --advertise", ""},
+	{TwoInstances, "two_instances", ExitRefused, "another process runs with the identity of this node",
+		"stop one of the two; a copied data directory must be removed, and its node started with an empty one",
+		"A node that restarts is let in once the earlier process has been silent for three seconds."},
+	{UnknownNode, "unknown_node", ExitRefused, "the fleet has no such node",
+		"see `godwit nodes`; a node that was removed starts again with an empty data directory", ""},
+	{BreaksMajority, "breaks_majority", ExitRefused, "a shard would lose its majority",
+		"start the nodes that are down, or wait until the moves under way are done", ""},
+	{TooFewNodes, "too_few_nodes", ExitRefused, "fewer core nodes would stay than a shard has replicas",
+		"add a core node first, or plan with fewer replicas", ""},
+	{VersionGap, "version_gap", ExitRefused, "the versions are not neighbours",
+		"upgrade in steps, one version at a time, all nodes before the next step", ""},
+	{OldMap, "old_map", ExitRefused, "control knows only an older shard map than the node",
+		"do not restore control from a backup beside a running fleet: start the control members with their newest data",
+		"An older map is never taken. The nodes go on with the one they have."},
+	{NotControlLeader, "not_control_leader", ExitRefused, "this control member does not lead",
+		"ask the leader, which the answer names", ""},
+	{NoControlLeader, "no_control_leader", ExitUnreachable, "the control group has no leader right now",
+		"try again; check that a majority of the control nodes runs",
+		"Messages flow on with the map that every node keeps. Joins, moves and drains wait."},
+	{TooManyWaiting, "too_many_waiting", ExitRefused, "too many calls are open at this control member",
+		"try again in a second; if it stays, look for processes that call in a loop", ""},
+	{BadControlCall, "bad_control_call", ExitRefused, "control does not understand the call",
+		"correct the part that is named; program and control may be of versions that are too far apart", ""},
+	{NoControl, "no_control", ExitUnreachable, "no control member answers",
+		"check the addresses (--control), that a majority of the control nodes runs, and the certificates", ""},
+	{OtherRole, "other_role", ExitData, "the data directory belongs to another role or name",
+		"give each process a data directory of its own", ""},
+	{OtherCluster, "other_cluster", ExitData, "the data directory belongs to another fleet",
+		"name the control nodes of that fleet, or start with an empty data directory", ""},
+	{NodeFileBroken, "node_file_broken", ExitData, "node.json cannot be used",
+		"restore it from a backup; without it this is a new node, which needs an empty data directory", ""},
+	{NodeHolds, "node_holds", ExitRefused, "the node is alive or still holds shards",
+		"`godwit decommission` it, wait until it holds nothing, and stop it", ""},
+	{PlanState, "plan_state", ExitRefused, "the plan is not in a state for this",
+		"see `godwit shards status`", ""},
+	{ControlBroken, "control_broken", ExitRefused, "this control member cannot follow the log of its group",
+		"upgrade it to the version of the others; its log names the entry", ""},
+	{ControlInternal, "control_internal", ExitRefused, "control could not carry out the call",
+		"look at the log of the control leader", ""},
 	{Unexpected, "unexpected", ExitFailure, "the command failed",
 		"look at the cause", ""},
 }
