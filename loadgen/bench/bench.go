@@ -1,8 +1,8 @@
 // Package bench measures the rows of the scoreboard on this machine: it starts
 // a server as a process of its own, drives it over loopback with loadgen/swarm
-// and reads what it cost from /proc and the server's heap profile. The machine's own
-// limits (a socket write, an fdatasync) are measured in the same run, so that
-// every figure can be read as a ratio.
+// and reads what it cost from /proc and the server's heap profile. The
+// machine's own limits (a socket write, an fdatasync) are measured in the same
+// run, so that every figure can be read as a ratio.
 //
 // Nothing here judges: a Row carries its figures and its goal, and the reader
 // compares. A verdict that is not clean fails the row.
