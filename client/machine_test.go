@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -180,7 +181,7 @@ func TestLimitOfSendsInFlight(t *testing.T) {
 	r.get(wire.Frame{Op: wire.OpAckSent, ClientMsgID: []byte("a"), Chat: chatID('c'), Seq: 1, At: 1})
 	want(t, "third after an ack", string(r.next().ClientMsgID), "c")
 	err := r.Send(Outgoing{Target: ToUser("bob"), Content: []byte("much too long"), ID: "d"})
-	if !errors.Is(err, wire.CodeContentTooBig) {
+	if !errors.Is(err, wire.CodeContentTooBig) || !strings.Contains(err.Error(), "has 13 bytes, the server takes 10") {
 		t.Errorf("content over the server's limit: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -100,7 +101,8 @@ func (m *Machine) check(o *Outgoing) error {
 	case len(o.Content) == 0:
 		return bad("the content is empty")
 	case len(o.Content) > limit:
-		return &Error{Code: wire.CodeContentTooBig}
+		return &Error{Code: wire.CodeContentTooBig, Message: fmt.Sprintf("the content has %d bytes, the server takes %d", len(o.Content), limit),
+			Advice: "shorten it, or send media by reference"}
 	case len(o.Kind) > wire.MaxKind:
 		return bad("the kind is longer than 32 bytes")
 	case o.ReplyTo > wire.MaxSeq:

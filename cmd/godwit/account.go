@@ -41,8 +41,13 @@ func (a *account) flags(cmd *cobra.Command, device string) {
 // resolve fills in the environment and judges the result.
 func (a *account) resolve(cmd *cobra.Command) error {
 	a.server = first(a.server, os.Getenv("GODWIT_SERVER"), defaultServer)
-	a.token = first(a.token, os.Getenv("GODWIT_TOKEN"))
-	a.as = first(a.as, os.Getenv("GODWIT_USER"))
+	switch {
+	case a.as != "" && a.token != "":
+		return usage(cmd, "--as and --token both say who it should be").Advise("pass one of them")
+	case a.as == "": // a flag wins over the environment: --as over GODWIT_TOKEN too
+		a.token = first(a.token, os.Getenv("GODWIT_TOKEN"))
+		a.as = os.Getenv("GODWIT_USER")
+	}
 	if !strings.Contains(a.server, "://") {
 		a.server = "http://" + a.server
 	}
@@ -104,12 +109,29 @@ func (a *account) config() client.Config {
 		cfg.TokenSource = func(ctx context.Context) (string, error) {
 			token, _, err := client.Config{URL: a.server, Device: client.DeviceID(a.device), TLS: a.tls}.DevToken(ctx, client.UserID(a.as))
 			if errors.Is(err, wire.CodeUnknownResource) {
-				return "", fault.New(fault.NoDevSignIn, "%s", a.server)
+				return "", a.noDevSignIn()
 			}
 			return token, err
 		}
 	}
 	return cfg
+}
+
+func (a *account) noDevSignIn() error {
+	err := fault.New(fault.NoDevSignIn, "%s", a.server)
+	if os.Getenv("GODWIT_TOKEN") != "" {
+		return err.Advise("leave out --as, so that GODWIT_TOKEN counts")
+	}
+	return err
+}
+
+// chatID reads the --chat of a command.
+func chatID(cmd *cobra.Command, text string) (client.ChatID, error) {
+	id, err := client.ParseChatID(text)
+	if err != nil {
+		return id, usage(cmd, "--chat %.80q is not a chat id: want d or g and 24 characters of a-z, 2-7", text)
+	}
+	return id, nil
 }
 
 // connect signs in.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/godwit-im/godwit/internal/fault"
 	"github.com/godwit-im/godwit/loadgen/bench"
 )
 
@@ -24,7 +25,7 @@ func newBenchCmd() *cobra.Command {
 				return err
 			}
 			if opt.Dir, err = os.MkdirTemp(dir, "godwit-bench-"); err != nil {
-				return err
+				return fault.New(fault.DataNotWritable, "%w", err).Advise("name another with --dir")
 			}
 			defer os.RemoveAll(opt.Dir)
 			opt.Version, opt.Progress = versionText(), cmd.ErrOrStderr()

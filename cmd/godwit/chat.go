@@ -15,6 +15,7 @@ type chatCmd struct {
 	account
 	with, chat string
 	plain      bool
+	id         client.ChatID // what chat says
 }
 
 func newChatCmd() *cobra.Command {
@@ -48,6 +49,13 @@ func (c *chatCmd) run(cmd *cobra.Command, _ []string) error {
 	if c.with != "" && !wire.ValidID(c.with) {
 		return usage(cmd, "--with %q is not a user id", c.with)
 	}
+	if c.chat != "" {
+		id, err := chatID(cmd, c.chat)
+		if err != nil {
+			return err
+		}
+		c.id = id
+	}
 	tty := term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
 	plain := c.plain || !tty
 	if plain && c.with == "" && c.chat == "" {
@@ -79,14 +87,8 @@ func (c *chatCmd) target(cmd *cobra.Command, sdk *client.Client) (client.ChatID,
 		return client.ChatID{}, usage(cmd, "--with names yourself").Advise("name somebody else")
 	case c.with != "":
 		return client.DirectChat(me, client.UserID(c.with)), nil
-	case c.chat != "":
-		id, err := client.ParseChatID(c.chat)
-		if err != nil {
-			return id, usage(cmd, "--chat %q: %w", c.chat, err)
-		}
-		return id, nil
 	}
-	return client.ChatID{}, nil
+	return c.id, nil
 }
 
 // address is how to send to the conversation: a direct one may not exist yet.

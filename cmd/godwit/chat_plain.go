@@ -52,7 +52,11 @@ func (p *plainChat) send(ctx context.Context, stdin io.Reader) error {
 				return
 			}
 		}
-		ended <- s.Err()
+		err := s.Err()
+		if err != nil {
+			err = inputError(err)
+		}
+		ended <- err
 	}()
 	for {
 		select {

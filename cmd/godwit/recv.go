@@ -17,6 +17,7 @@ import (
 type recvCmd struct {
 	account
 	json    bool
+	output  string
 	ack     bool
 	count   int
 	timeout time.Duration
@@ -28,7 +29,7 @@ func newRecvCmd() *cobra.Command {
 		Use:   "recv --as USER",
 		Short: "Print messages as they arrive",
 		Long: "Print what this device has missed and what arrives, one message a line. What is printed is acknowledged as\n" +
-			"delivered, so the next start goes on behind it.\n\n" +
+			"delivered, so the next start goes on behind it. JSON has the names of the protocol's new_message.\n\n" +
 			"It ends after --count messages, or after --timeout; when --count messages did not come by then, with exit code 1.",
 		Example: "  godwit recv --as bob\n  godwit recv --as bob --json --count 10 --timeout 30s",
 		Args:    noArgs,
@@ -36,7 +37,8 @@ func newRecvCmd() *cobra.Command {
 	}
 	r.flags(cmd, "recv")
 	f := cmd.Flags()
-	f.BoolVar(&r.json, "json", false, "print JSON, with the names of new_message")
+	f.BoolVar(&r.json, "json", false, "the same as -o json")
+	outputFlag(cmd, &r.output)
 	f.IntVar(&r.count, "count", 0, "end after so many messages; 0: go on")
 	f.DurationVar(&r.timeout, "timeout", 0, "end after this time; 0: go on")
 	f.BoolVar(&r.ack, "ack", true, "acknowledge delivery of what is printed")
@@ -47,6 +49,13 @@ func (r *recvCmd) run(cmd *cobra.Command, _ []string) error {
 	if r.count < 0 {
 		return usage(cmd, "--count %d is not a number of messages", r.count)
 	}
+	if r.timeout < 0 {
+		return usage(cmd, "--timeout %v is not a time ahead; 0 goes on", r.timeout)
+	}
+	if err := checkOutput(cmd, r.output); err != nil {
+		return err
+	}
+	r.json = r.json || r.output == "json"
 	if err := r.resolve(cmd); err != nil {
 		return err
 	}

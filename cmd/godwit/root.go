@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/godwit-im/godwit/internal/fault"
+	"github.com/godwit-im/godwit/internal/fault/near"
 )
 
 // commands lists every subcommand. Each constructor takes nothing and shares
@@ -70,6 +71,14 @@ func flagError(cmd *cobra.Command, err error) error {
 	if errors.As(err, &bad) {
 		if want := flagValues[bad.GetFlag().Value.Type()]; want != "" {
 			return usage(cmd, "--%s is %.80q: want %s", bad.GetFlag().Name, bad.GetValue(), want)
+		}
+	}
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if n := near.Name(unknown.GetSpecifiedName(), names); n != "" {
+			return usage(cmd, "%w", err).Advise("did you mean --%s?", n)
 		}
 	}
 	return usage(cmd, "%w", err)

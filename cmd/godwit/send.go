@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -60,7 +61,7 @@ func (s *sendCmd) run(cmd *cobra.Command, args []string) error {
 	defer c.Close()
 	for text, err := range s.texts(cmd.InOrStdin(), args[0]) {
 		if err != nil {
-			return fault.New(fault.Unexpected, "standard input: %w", err)
+			return err
 		}
 		ack, err := s.sendOne(ctx, c, target, text)
 		if err != nil {
@@ -85,6 +86,8 @@ func (s *sendCmd) check(cmd *cobra.Command, args []string) (client.Target, error
 		return none, usage(cmd, "whom should it go to?").Advise("pass one of --to USER and --chat CHAT_ID")
 	case s.count < 1:
 		return none, usage(cmd, "--count %d is not a number of messages", s.count)
+	case s.timeout <= 0:
+		return none, usage(cmd, "--timeout %v is not a time ahead", s.timeout)
 	case s.id != "" && (s.count > 1 || args[0] == "-"):
 		return none, usage(cmd, "--id names one message, but more may be sent").Advise("leave out --id, or --count and -")
 	}
@@ -94,11 +97,8 @@ func (s *sendCmd) check(cmd *cobra.Command, args []string) (client.Target, error
 	if s.to != "" {
 		return client.ToUser(client.UserID(s.to)), nil
 	}
-	id, err := client.ParseChatID(s.chat)
-	if err != nil {
-		return none, usage(cmd, "--chat %q: %w", s.chat, err)
-	}
-	return client.ToChat(id), nil
+	id, err := chatID(cmd, s.chat)
+	return client.ToChat(id), err
 }
 
 // texts yields what is to be sent.
@@ -124,9 +124,18 @@ func (s *sendCmd) texts(stdin io.Reader, arg string) iter.Seq2[string, error] {
 			}
 		}
 		if lines.Err() != nil {
-			yield("", lines.Err())
+			yield("", inputError(lines.Err()))
 		}
 	}
+}
+
+// inputError is the error for standard input that a bufio.Scanner gave up.
+func inputError(err error) error {
+	if errors.Is(err, bufio.ErrTooLong) {
+		return &client.Error{Code: wire.CodeContentTooBig, Message: fmt.Sprintf("a line of standard input is longer than the %d bytes that any server takes", wire.MaxContentCeiling),
+			Advice: "break it into lines, one for each message"}
+	}
+	return fault.New(fault.Unexpected, "standard input: %w", err)
 }
 
 func (s *sendCmd) sendOne(ctx context.Context, c *client.Client, to client.Target, text string) (client.Ack, error) {

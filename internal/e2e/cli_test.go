@@ -65,11 +65,42 @@ func TestRefusalsOfTheServerHaveTheirNumber(t *testing.T) {
 		"self":         {[]string{"send", "--as", "alice", "--to", "alice", "x"}, "E1205", 7},
 		"unknown chat": {[]string{"send", "--as", "alice", "--chat", "d" + strings.Repeat("a", 24), "x"}, "E1201", 7},
 		"forged":       {[]string{"recv", "--token", "a.b.c"}, "E1102", 7},
-		"too big":      {[]string{"send", "--as", "alice", "--to", "bob", strings.Repeat("x", 65<<10)}, "E1204", 7},
+		"too big":      {[]string{"send", "--as", "alice", "--to", "bob", strings.Repeat("x", 65<<10)}, "E1204: the content has 66560 bytes, the server takes 65536", 7},
 	} {
 		_, stderr, code := s.run("", c.args...)
-		if code != c.code || !strings.HasPrefix(stderr, "godwit: "+c.says+": ") || strings.Count(stderr, "\n") != 1 {
+		if code != c.code || !strings.HasPrefix(stderr, "godwit: "+c.says) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%s: exit code %d, %s", name, code, stderr)
+		}
+	}
+}
+
+func TestALineThatNoServerTakes(t *testing.T) {
+	s := newServer(t)
+	for _, args := range [][]string{{"send", "--as", "alice", "--to", "bob", "-"}, {"chat", "--as", "alice", "--with", "bob"}} {
+		_, stderr, code := s.run(strings.Repeat("x", 2<<20), args...)
+		if code != 7 || !strings.HasPrefix(stderr, "godwit: E1204: a line of standard input is longer") {
+			t.Errorf("%s: exit code %d, %s", args[0], code, stderr)
+		}
+	}
+}
+
+// A flag says who it should be, whatever the environment says.
+func TestAsWinsOverTheTokenOfTheEnvironment(t *testing.T) {
+	s := newServer(t)
+	token, stderr, code := s.run("", "token", "--user", "alice", "--data", s.data)
+	if code != 0 {
+		t.Fatalf("token: %d %s", code, stderr)
+	}
+	s.env = []string{"GODWIT_TOKEN=" + strings.TrimSpace(token)}
+	for _, args := range [][]string{{"--to", "bob", "of alice"}, {"--as", "mallory", "--to", "bob", "of mallory"}} {
+		if _, stderr, code := s.run("", append([]string{"send"}, args...)...); code != 0 {
+			t.Fatalf("send %s: %d %s", args, code, stderr)
+		}
+	}
+	out, stderr, _ := s.run("", "recv", "--as", "bob", "-o", "json", "--count", "2", "--timeout", "20s")
+	for _, who := range []string{"alice", "mallory"} {
+		if !strings.Contains(out, `"sender_id":"`+who+`","content":"of `+who+`"`) {
+			t.Errorf("no message of %s in\n%s%s", who, out, stderr)
 		}
 	}
 }

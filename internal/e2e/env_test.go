@@ -49,6 +49,7 @@ type server struct {
 	url    string
 	admin  string
 	extra  []string // arguments of serve
+	env    []string // of run, beside GODWIT_SERVER
 	cmd    *exec.Cmd
 	log    *syncBuffer
 }
@@ -138,7 +139,7 @@ func (s *server) run(stdin string, args ...string) (stdout, stderr string, code 
 	defer cancel()
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Env = append(environment(), "GODWIT_SERVER="+s.url)
+	cmd.Env = append(append(environment(), "GODWIT_SERVER="+s.url), s.env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
 	code = exitCode(cmd.Run())
 	return out.String(), errs.String(), code
