@@ -71,7 +71,11 @@ func badValue(st *Setting, text, from string, err error) error {
 	if st.Secret {
 		text = "(secret)"
 	}
-	return fault.New(fault.BadValue, "%s is %.80q: %w", from, text, err).Advise("%s", st.Doc)
+	bad := fault.New(fault.BadValue, "%s is %.80q: %w", from, text, err)
+	if st.OneOf != nil { // the error has said what Doc says
+		return bad
+	}
+	return bad.Advise("%s", st.Doc)
 }
 
 // value is the text of a setting and where it was said.

@@ -129,7 +129,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"address":             {args: []string{"--listen", "8080"}, code: fault.BadValue, says: "want HOST:PORT"},
 		"origin":              {args: []string{"--allow-origin", "https://a.example/page"}, code: fault.BadValue, says: "want an origin"},
 		"half an origin":      {env: []string{"GODWIT_ALLOW_ORIGIN=*,chat.example"}, code: fault.BadValue, says: "want an origin"},
-		"choice":              {args: []string{"--log-format", "xml"}, code: fault.BadValue, says: "want one of text, json"},
+		"choice":              {args: []string{"--log-format", "xml"}, code: fault.BadValue, says: "want one of text, json; correct the value"},
 		"half of tls":         {args: []string{"--tls-cert", "x"}, code: fault.BadValue, says: "set both"},
 		"short secret":        {env: []string{"GODWIT_AUTH_HS256_SECRET=short"}, code: fault.BadValue, says: "at least 32"},
 		"open development":    {args: []string{"--listen", "0.0.0.0:80"}, code: fault.DevAuthExposed, says: "--insecure-dev-auth"},

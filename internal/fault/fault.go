@@ -114,7 +114,7 @@ var Codes = [...]Spec{
 		"set GODWIT_AUTH_HS256_SECRET, or name the data directory of a server in development with --data",
 		"`godwit token` signs with the HS256 secret of a server. Tokens for EdDSA, ES256 and RS256 come from your own sign-in service."},
 	{Interrupted, "interrupted", ExitInterrupted, "interrupted",
-		"nothing: it was asked to stop", ""},
+		"there is nothing to mend: it was asked to stop", ""},
 	{Usage, "usage", ExitUsage, "the command line cannot be understood",
 		"see --help", ""},
 	{BadConfigFile, "bad_config_file", ExitConfig, "the configuration file cannot be read",

@@ -26,30 +26,43 @@ func (s *server) announce(addr Addresses, took time.Duration) {
 	if page != "http://127.0.0.1:8080" {
 		server = " --server " + page
 	}
+	me := s.program()
 	switch {
 	case s.cfg.DevSignIn():
 		b.WriteString("  *** DEVELOPMENT SIGN-IN IS ON: whoever reaches the page may use any name. ***\n\n")
 		b.WriteString("Try, or open the page in two windows:\n")
-		fmt.Fprintf(&b, "  godwit chat --as alice --with bob%s\n", server)
-		fmt.Fprintf(&b, "  godwit send --as bob --to alice%s \"hello\"\n", server)
-		fmt.Fprintf(&b, "  godwit recv --as bob --json%s\n", server)
+		fmt.Fprintf(&b, "  %s chat --as alice --with bob%s\n", me, server)
+		fmt.Fprintf(&b, "  %s send --as bob --to alice%s \"hello\"\n", me, server)
+		fmt.Fprintf(&b, "  %s recv --as bob --json%s\n", me, server)
 	case s.cfg.AuthHS256Secret != "":
 		mint := s.mint()
 		b.WriteString("Sign-in needs a token. Try, with GODWIT_AUTH_HS256_SECRET set as for this server:\n")
-		fmt.Fprintf(&b, "  GODWIT_TOKEN=$(%s --user alice) godwit chat --with bob%s\n", mint, server)
-		fmt.Fprintf(&b, "  GODWIT_TOKEN=$(%s --user bob) godwit send --to alice%s \"hello\"\n", mint, server)
-		fmt.Fprintf(&b, "  GODWIT_TOKEN=$(%s --user bob) godwit recv --json%s\n", mint, server)
+		fmt.Fprintf(&b, "  GODWIT_TOKEN=$(%s --user alice) %s chat --with bob%s\n", mint, me, server)
+		fmt.Fprintf(&b, "  GODWIT_TOKEN=$(%s --user bob) %s send --to alice%s \"hello\"\n", mint, me, server)
+		fmt.Fprintf(&b, "  GODWIT_TOKEN=$(%s --user bob) %s recv --json%s\n", mint, me, server)
 	default:
 		b.WriteString("Sign-in needs a token for one of the configured keys. Try, with one of your sign-in service:\n")
-		fmt.Fprintf(&b, "  GODWIT_TOKEN=... godwit recv --json%s\n", server)
+		fmt.Fprintf(&b, "  GODWIT_TOKEN=... %s recv --json%s\n", me, server)
 	}
 	b.WriteString("\nCtrl-C stops it; the data stays.\n")
 	_, _ = s.cfg.Out.Write([]byte(b.String())) // a closed terminal is no reason to stop
 }
 
+// program is what to type for this program.
+func (s *server) program() string {
+	switch p := s.cfg.Program; {
+	case p == "":
+		return "godwit"
+	case strings.ContainsAny(p, " '\"$&;()<>|*?`\\"):
+		return quote(p)
+	default:
+		return p
+	}
+}
+
 // mint is the command that makes tokens which this server believes.
 func (s *server) mint() string {
-	cmd := "godwit token"
+	cmd := s.program() + " token"
 	if s.cfg.AuthIssuer != "" {
 		cmd += " --issuer " + quote(s.cfg.AuthIssuer)
 	}

@@ -60,6 +60,7 @@ const StopTimeout = 10 * time.Second
 // Config says how to run.
 type Config struct {
 	config.Server
+	Program string       // what to type for the program; without it godwit
 	Version string       // of the program
 	Page    http.Handler // what the public address serves beside /v1 and /ws; may be nil
 	Out     io.Writer    // gets the start-up lines

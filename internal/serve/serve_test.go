@@ -122,6 +122,17 @@ func TestStartUpLines(t *testing.T) {
 	}
 }
 
+// What to try is spelled so that it can be typed where the server was started.
+func TestStartUpLinesNameTheProgram(t *testing.T) {
+	for program, want := range map[string]string{"./bin/godwit": "\n  ./bin/godwit chat --as", "/opt/my app/godwit": "\n  '/opt/my app/godwit' chat --as"} {
+		cfg := settings(t.TempDir())
+		cfg.Program = program
+		if out := start(t, cfg).out.String(); !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
 func TestAdminAddress(t *testing.T) {
 	s := start(t, settings(t.TempDir()))
 	for path, want := range map[string]string{"/healthz": "", "/readyz": "", "/metrics": "godwit_", "/debug/pprof/": "goroutine"} {
