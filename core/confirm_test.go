@@ -57,6 +57,9 @@ func TestCutOffLeaderAnswersNoReads(t *testing.T) {
 			t.Errorf("op %v: the refusal took %v", q.Op, took)
 		}
 	}
+	if w.cores[old].c.readsUnconfirmed.Load() == 0 {
+		t.Error("no refusal is counted")
+	}
 	r.leads.Store(false)
 	ws.cut(0)
 	if got := e.history("bob", aliceBob); got != "1:before 2:after" {
