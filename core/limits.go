@@ -104,6 +104,11 @@ const (
 	expireEvery = 10 * time.Minute
 	expireRows  = 2000
 
+	// tailEvery is how often the store's log is brought to the disk where it is
+	// written slowly; see store.SyncTail. checkLog trusts what is there: what was
+	// applied up to twice as long before a crash is not compared.
+	tailEvery = 500 * time.Millisecond
+
 	// spaceEvery is how often the free space of the disk is looked at.
 	spaceEvery = time.Second
 )

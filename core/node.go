@@ -111,6 +111,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		n.wg.Go(n.work)
 	}
 	n.wg.Go(n.ticks)
+	n.wg.Go(n.syncTails)
 	if err := n.follow(m); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}

@@ -184,6 +184,68 @@ func TestDamagedLogIsRefused(t *testing.T) {
 	}
 }
 
+// The same when the process was killed: the store is not far behind the log,
+// although it was never closed.
+func TestDamagedLogIsRefusedAfterAKill(t *testing.T) {
+	w := newWorld(t, 1, 2)
+	for i := range 40 {
+		w.edge.say("alice", "bob", fmt.Sprintf("m%d", i), 1)
+	}
+	time.Sleep(2*tailEvery + unsettledFor + 2*tick)
+	dir := t.TempDir() // what a killed process leaves
+	if err := os.CopyFS(dir, os.DirFS(w.cores[1].dir)); err != nil {
+		t.Fatal(err)
+	}
+	path := newestLog(t, dir)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b[:len(b)*3/4], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n, err := Open(t.Context(), Config{Node: 1, Dir: dir, Watcher: w.watch, Log: testLog()})
+	var lost *LogLostError
+	if !errors.As(err, &lost) {
+		if n != nil {
+			n.Close()
+		}
+		t.Fatalf("Open with a damaged log = %v", err)
+	}
+}
+
+// dragonboat answers with neither a host nor an error when its own small files
+// are damaged.
+func TestDamagedRaftDirIsRefused(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	w.edge.say("alice", "bob", "m", 1)
+	dir := w.cores[1].dir
+	w.stop(1)
+	for _, pattern := range []string{"NODEHOST.ID", "dragonboat.ds"} {
+		found, err := filepath.Glob(filepath.Join(dir, "raft", pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no %s: %v", pattern, err)
+		}
+		was, err := os.ReadFile(found[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(found[0], was[:len(was)/2], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		n, err := Open(t.Context(), Config{Node: 1, Dir: dir, Watcher: w.watch, Log: testLog()})
+		if err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "backup") {
+			t.Errorf("with half of %s Open = %v", pattern, err)
+		}
+		if err == nil {
+			n.Close()
+		}
+		if err := os.WriteFile(found[0], was, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // newestLog returns the path of the newest write-ahead log of the Raft side.
 func newestLog(t *testing.T, dir string) string {
 	newest := ""

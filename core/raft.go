@@ -72,6 +72,9 @@ func openHost(n *Node) (host *dragonboat.NodeHost, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("core: opening %s (listening on %q): %w", dir, n.cfg.RaftAddr, err)
 	}
+	if host == nil { // dragonboat's answer to a panic of its own that is no error
+		return nil, fmt.Errorf("core: opening %s: a file there cannot be read, NODEHOST.ID and dragonboat.ds first of all; restore the data directory from a backup", dir)
+	}
 	return host, nil
 }
 

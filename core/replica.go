@@ -303,6 +303,30 @@ func (n *Node) ticks() {
 	}
 }
 
+// syncTails keeps the store on the disk close behind what was acknowledged, so
+// that checkLog notices a log that lost its end.
+func (n *Node) syncTails() {
+	tk := time.NewTicker(tailEvery)
+	defer tk.Stop()
+	for {
+		select {
+		case <-tk.C:
+		case <-n.stop:
+			return
+		}
+		switch err := n.store.SyncTail(); {
+		case errors.Is(err, store.ErrFailed): // it has been said
+			return
+		case err != nil:
+			for _, r := range n.all() {
+				r.fail(err)
+				err = store.ErrFailed // the first has said it
+			}
+			return
+		}
+	}
+}
+
 // tick does what is due: lanes that wait, sessions that owe, the outbox, the
 // log's length.
 func (r *replica) tick(i int64) {

@@ -108,7 +108,12 @@ func (b *Batch) Commit(applied uint64) error {
 		if err := b.b.Set(appliedKey(b.id), v[:], nil); err != nil {
 			return err
 		}
-		return b.b.Commit(pebble.NoSync)
+		n := int64(b.b.Len())
+		if err := b.b.Commit(pebble.NoSync); err != nil {
+			return err
+		}
+		b.store.wrote.Add(n)
+		return nil
 	})
 	b.Reset()
 	return err

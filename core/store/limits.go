@@ -44,6 +44,10 @@ const (
 	// of writes and leave a small machine's other work alone.
 	compactors = 2
 
+	// logBlock is how much Pebble collects of its log before it writes it, when
+	// nobody waits for it to be synced.
+	logBlock = 32 << 10
+
 	// chunk is the most bytes of a snapshot that are in memory at a time, when
 	// it is sent and when it is taken in.
 	chunk = 1 << 20

@@ -50,6 +50,8 @@ type Store struct {
 	db     *pebble.DB
 	dir    string
 	failed atomic.Bool
+	wrote  atomic.Int64 // bytes committed since the last look of SyncTail
+	tail   atomic.Bool  // of what was committed before, an end may be in memory only
 }
 
 // Open opens the store in dir, which is created when missing.
@@ -152,6 +154,23 @@ func (s *Store) Sync() error {
 	return s.write(func() error { return s.db.LogData(nil, pebble.Sync) })
 }
 
+// SyncTail bounds how old a commit may be that would not survive the process:
+// Pebble keeps the end of its log in memory until a block of it is full, which
+// takes hours where little is said. Called at intervals, it syncs what has not
+// grown into a full block since the last call. A store that is written to
+// faster than that is left alone.
+func (s *Store) SyncTail() error {
+	switch n := s.wrote.Swap(0); {
+	case n >= logBlock:
+		s.tail.Store(true)
+		return nil
+	case n == 0 && !s.tail.Load():
+		return nil
+	}
+	s.tail.Store(false)
+	return s.Sync()
+}
+
 // Failed reports whether a write has failed; see ErrFailed.
 func (s *Store) Failed() bool { return s.failed.Load() }
 
@@ -219,6 +238,11 @@ func (l *logger) Errorf(format string, args ...any) {
 // answer there: the directory stays as the last sync left it.
 func (l *logger) Fatalf(format string, args ...any) {
 	l.store.failed.Store(true)
-	l.log.Error("store: the disk cannot be written; free space or replace it, then start again", "pebble", fmt.Sprintf(format, args...))
-	panic("store: " + fmt.Sprintf(format, args...))
+	said := fmt.Sprintf(format, args...)
+	if strings.Contains(said, "corruption") {
+		l.log.Error("store: a file is damaged; restore the data directory from a backup, or remove it where other nodes hold its shards", "pebble", said)
+		panic("store: " + said)
+	}
+	l.log.Error("store: the disk cannot be written; free space or replace it, then start again", "pebble", said)
+	panic("store: " + said)
 }

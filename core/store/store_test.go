@@ -410,3 +410,50 @@ func TestCompactKeepsTheNewestOfEachRow(t *testing.T) {
 		t.Errorf("applied index %d, %v; want 4", a, err)
 	}
 }
+
+// What was committed reaches the disk soon although nobody syncs it, where
+// little is written and where much was.
+func TestTailReachesTheDisk(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	s := open(t, fs)
+	onDisk := func() uint64 {
+		t.Helper()
+		crashed := open(t, fs.CrashClone(vfs.CrashCloneCfg{}))
+		defer func() { _ = crashed.Close() }()
+		n, err := crashed.Applied(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	tail := func() {
+		t.Helper()
+		if err := s.SyncTail(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, s, 1, 1, "v", 7)
+	if n := onDisk(); n != 0 {
+		t.Fatalf("%d is on the disk at once: the test shows nothing", n)
+	}
+	tail()
+	if n := onDisk(); n != 7 {
+		t.Errorf("after a look %d is on the disk, want 7", n)
+	}
+	put(t, s, 1, 10, strings.Repeat("v", logBlock/10), 8)
+	tail() // a full block: Pebble writes it, but not what is behind it
+	put(t, s, 1, 1, "w", 9)
+	tail()
+	if n := onDisk(); n != 9 {
+		t.Errorf("after a burst %d is on the disk, want 9", n)
+	}
+	put(t, s, 1, 10, strings.Repeat("v", logBlock/10), 10)
+	tail()
+	tail()
+	if n := onDisk(); n != 10 {
+		t.Errorf("when nothing came after a burst %d is on the disk, want 10", n)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
