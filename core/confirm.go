@@ -138,6 +138,10 @@ func (r *replica) refuseReads(reads []job, t *turn) {
 	}
 }
 
+// A leader that is cut off steps down within two elections, before the question
+// gives up: then the asker is told to go elsewhere, not to try again here.
+const _ = uint(readIndexTimeout/time.Millisecond - 2*election*rttMillis)
+
 var errNoQuorum = errors.New("core: the shard's replicas do not answer")
 
 // readIndex returns once this node has applied everything that was committed in
