@@ -17,17 +17,19 @@ import (
 //
 //	"gwmp" | version u8 | epoch
 //	| nodes n  | n × (id, zone, link address, raft address)   by ascending id
-//	| shards n | n × (replicas k, k × node id; version 2: learners k, k × node id)
+//	| shards n | n × (replicas k, k × node id; from version 2 on learners k, k × node id;
+//	              version 3: founders k, k × node id)
 //	| runs n   | n × (slots, shard)                           cover all slots
 //	| xxh3 u64le of everything before
 //
 // Numbers are uvarints, texts a uvarint length and the bytes. A map has one
-// encoding only, version 2 when it has learners and else version 1; Decode
-// refuses every other.
+// encoding only: version 3 when some shard's replicas are not its founders, else
+// version 2 when it has learners, else version 1. Decode refuses every other.
 const (
 	magic       = "gwmp"
 	codecV1     = 1
 	codecV2     = 2
+	codecV3     = 3
 	checksumLen = 8
 	headLen     = len(magic) + 1
 
@@ -45,7 +47,10 @@ var (
 // Encode returns the encoded form of m.
 func (m *Map) Encode() []byte {
 	version := byte(codecV1)
-	if m.learners != nil {
+	switch {
+	case m.founders != nil:
+		version = codecV3
+	case m.learners != nil:
 		version = codecV2
 	}
 	b := append([]byte(magic), version)
@@ -61,8 +66,11 @@ func (m *Map) Encode() []byte {
 	b = binary.AppendUvarint(b, uint64(len(m.replicas)))
 	for i, r := range m.replicas {
 		b = appendIDs(b, r)
-		if version == codecV2 {
-			b = appendIDs(b, m.learners[i])
+		if version >= codecV2 {
+			b = appendIDs(b, m.Learners(wire.ShardID(i+1)))
+		}
+		if version >= codecV3 {
+			b = appendIDs(b, m.founders[i])
 		}
 	}
 	b = m.appendRuns(b)
@@ -100,8 +108,8 @@ func Decode(b []byte) (*Map, error) {
 	}
 	version := b[len(magic)]
 	switch {
-	case version > codecV2:
-		return nil, fmt.Errorf("%w (format %d, this one knows %d)", ErrVersion, version, codecV2)
+	case version > codecV3:
+		return nil, fmt.Errorf("%w (format %d, this one knows %d)", ErrVersion, version, codecV3)
 	case version < codecV1:
 		return nil, ErrCorrupt
 	}
@@ -110,7 +118,7 @@ func Decode(b []byte) (*Map, error) {
 		return nil, fmt.Errorf("%w: checksum differs", ErrCorrupt)
 	}
 	r := reader{b: body[headLen:]}
-	d := r.draft(version == codecV2)
+	d := r.draft(version)
 	if r.bad || len(r.b) != 0 {
 		return nil, ErrCorrupt
 	}
@@ -166,7 +174,7 @@ func (r *reader) ids() (ids []wire.NodeID) {
 	return ids
 }
 
-func (r *reader) draft(learners bool) Draft {
+func (r *reader) draft(version byte) Draft {
 	d := Draft{Epoch: r.num(math.MaxUint64)}
 	for range r.count(MaxNodes, 4) {
 		d.Nodes = append(d.Nodes, Node{
@@ -176,8 +184,11 @@ func (r *reader) draft(learners bool) Draft {
 	}
 	for range r.count(MaxShards, 2) {
 		d.Replicas = append(d.Replicas, r.ids())
-		if learners {
+		if version >= codecV2 {
 			d.Learners = append(d.Learners, r.ids())
+		}
+		if version >= codecV3 {
+			d.Founders = append(d.Founders, r.ids())
 		}
 	}
 	for range r.count(wire.Slots, 2) {

@@ -27,6 +27,13 @@ type Draft struct {
 	// most MaxReplicas, none of them also in Replicas. Nil, or as long as
 	// Replicas.
 	Learners [][]wire.NodeID
+	// Founders lists for shard i+1 the nodes on which its Raft group began, the
+	// group's initial members, ascending and distinct; they need not be in
+	// Replicas or Nodes any more. Empty for a shard means that the group is known
+	// to have begun on all of them: from then on no node may begin it with an
+	// empty directory. Nil means that Replicas are the founders, as it is until
+	// the first replica moves; Map.Draft fills it in. Else as long as Replicas.
+	Founders [][]wire.NodeID
 	// Nodes are 1 to MaxNodes core nodes in any order, ids distinct and not
 	// zero, texts printable and within MaxZone and MaxAddr.
 	Nodes []Node
@@ -55,6 +62,9 @@ func (m *Map) Draft() Draft {
 	for _, r := range m.learners {
 		d.Learners = append(d.Learners, slices.Clone(r))
 	}
+	for _, s := range m.shards {
+		d.Founders = append(d.Founders, slices.Clone(m.Founders(s)))
+	}
 	return d
 }
 
@@ -68,6 +78,11 @@ func New(d Draft) (*Map, error) {
 		slots: slices.Clone(d.Slots),
 		nodes: slices.SortedFunc(slices.Values(d.Nodes), func(a, b Node) int { return cmp.Compare(a.ID, b.ID) }),
 		on:    make(map[wire.NodeID][]wire.ShardID),
+	}
+	if d.moved() {
+		for _, f := range d.Founders {
+			m.founders = append(m.founders, slices.Clone(f))
+		}
 	}
 	for i, nodes := range d.Replicas {
 		shard := wire.ShardID(i + 1)
@@ -98,6 +113,9 @@ func (d *Draft) check() error {
 		return err
 	}
 	if err := d.checkLearners(nodes); err != nil {
+		return err
+	}
+	if err := d.checkFounders(); err != nil {
 		return err
 	}
 	return d.checkSlots()
@@ -166,6 +184,33 @@ func (d *Draft) checkLearners(nodes map[wire.NodeID]bool) error {
 			}
 			if slices.Contains(l[:j], n) || slices.Contains(d.Replicas[i], n) {
 				return fmt.Errorf("shard %d is on node %d twice", i+1, n)
+			}
+		}
+	}
+	return nil
+}
+
+// moved reports whether any shard's replicas are other nodes than its founders.
+func (d *Draft) moved() bool {
+	for i := range d.Founders {
+		if !slices.Equal(d.Founders[i], slices.Sorted(slices.Values(d.Replicas[i]))) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Draft) checkFounders() error {
+	if d.Founders != nil && len(d.Founders) != len(d.Replicas) {
+		return fmt.Errorf("founders of %d shards, want none or those of all %d", len(d.Founders), len(d.Replicas))
+	}
+	for i, f := range d.Founders {
+		if len(f) > MaxReplicas {
+			return fmt.Errorf("shard %d has %d founders, want at most %d", i+1, len(f), MaxReplicas)
+		}
+		for j, n := range f {
+			if n == 0 || j > 0 && f[j-1] >= n {
+				return fmt.Errorf("the founders of shard %d are %v, want ids of nodes, ascending", i+1, f)
 			}
 		}
 	}

@@ -44,6 +44,7 @@ type Map struct {
 	shards   []wire.ShardID                 // 1..n
 	replicas [][]wire.NodeID                // by shard-1, in the order of the draft
 	learners [][]wire.NodeID                // by shard-1, in the order of the draft; nil: none anywhere
+	founders [][]wire.NodeID                // by shard-1, ascending; nil: the replicas
 	nodes    []Node                         // by id
 	on       map[wire.NodeID][]wire.ShardID // ascending; nodes without a shard are absent
 }
@@ -76,6 +77,19 @@ func (m *Map) Learners(s wire.ShardID) []wire.NodeID {
 	return m.learners[s-1]
 }
 
+// Founders returns the nodes that begin the Raft group of shard s as its initial
+// members, ascending. None means that the group has begun: a node without its
+// data can only be added to it. See Draft.
+func (m *Map) Founders(s wire.ShardID) []wire.NodeID {
+	if s == 0 || int(s) > len(m.replicas) {
+		return nil
+	}
+	if m.founders == nil {
+		return slices.Sorted(slices.Values(m.replicas[s-1]))
+	}
+	return m.founders[s-1]
+}
+
 // ShardsOn returns the shards with a replica or a learner on node id, ascending.
 func (m *Map) ShardsOn(id wire.NodeID) []wire.ShardID { return m.on[id] }
 
@@ -106,5 +120,6 @@ func (m *Map) SlotCount(s wire.ShardID) int {
 func (m *Map) Equal(o *Map) bool {
 	return m.epoch == o.epoch && slices.Equal(m.slots, o.slots) && slices.Equal(m.nodes, o.nodes) &&
 		slices.EqualFunc(m.replicas, o.replicas, slices.Equal[[]wire.NodeID]) &&
-		slices.EqualFunc(m.learners, o.learners, slices.Equal[[]wire.NodeID])
+		slices.EqualFunc(m.learners, o.learners, slices.Equal[[]wire.NodeID]) &&
+		slices.EqualFunc(m.founders, o.founders, slices.Equal[[]wire.NodeID])
 }

@@ -151,6 +151,12 @@ func drawMap(t *rapid.T) *shardmap.Map {
 		}
 		d.Learners = append(d.Learners, learners)
 	}
+	if rapid.Bool().Draw(t, "moved") {
+		for _, r := range d.Replicas {
+			f := slices.Sorted(slices.Values(r))
+			d.Founders = append(d.Founders, f[:rapid.IntRange(0, len(f)).Draw(t, "founders")])
+		}
+	}
 	d.Slots = shardmap.SpreadSlots(shards)
 	even := shardmap.SpreadSlots(shards)
 	for range rapid.IntRange(0, 30).Draw(t, "moved") {
@@ -193,7 +199,11 @@ func TestCodecRoundTrip(t *testing.T) {
 func TestCodecIsStable(t *testing.T) {
 	filling := small()
 	filling.Learners = [][]wire.NodeID{nil, {2}}
-	for golden, d := range map[string]shardmap.Draft{"testdata/map_v1.bin": small(), "testdata/map_v2.bin": filling} {
+	moved := small()
+	moved.Founders = [][]wire.NodeID{{1, 9}, {}}
+	for golden, d := range map[string]shardmap.Draft{
+		"testdata/map_v1.bin": small(), "testdata/map_v2.bin": filling, "testdata/map_v3.bin": moved,
+	} {
 		b := mustNew(t, d).Encode()
 		if *update {
 			if err := os.WriteFile(golden, b, 0o644); err != nil {
@@ -239,7 +249,7 @@ func TestDecodeHostile(t *testing.T) {
 		t.Errorf("the cases above differ from a good map in more than their fault: %v", err)
 	}
 	newer := mustNew(t, small()).Encode()
-	newer[4] = 3
+	newer[4] = 4
 	if _, err := shardmap.Decode(newer); !errors.Is(err, shardmap.ErrVersion) {
 		t.Errorf("a newer format: %v", err)
 	}
@@ -278,4 +288,34 @@ func TestDiff(t *testing.T) {
 
 func TestStringIsATable(t *testing.T) {
 	story.Golden(t, "testdata/map.txt", mustNew(t, small()).String(), *update)
+}
+
+// A map keeps where its groups began when replicas move; a map whose replicas
+// never moved is written as it always was.
+func TestFoundersOutliveMoves(t *testing.T) {
+	m := mustNew(t, small())
+	if got := m.Founders(1); !slices.Equal(got, []wire.NodeID{1, 2}) {
+		t.Fatalf("the founders of a first map are %v", got)
+	}
+	if next := mustNew(t, m.Draft()); next.Encode()[4] != 1 {
+		t.Errorf("a map without moves is written in format %d", next.Encode()[4])
+	}
+	d := m.Draft()
+	d.Nodes = append(d.Nodes, shardmap.Node{ID: 3})
+	d.Replicas[0] = []wire.NodeID{3, 2}
+	m = mustNew(t, d)
+	d = m.Draft()
+	d.Nodes = d.Nodes[1:] // without node 1
+	d.Replicas[1] = []wire.NodeID{2}
+	m = mustNew(t, d)
+	if got := m.Founders(1); !slices.Equal(got, []wire.NodeID{1, 2}) {
+		t.Errorf("after two moves the founders are %v", got)
+	}
+	for _, bad := range [][]wire.NodeID{{2, 1}, {1, 1}, {0}, {1, 2, 3, 4, 5, 6, 7, 8}} {
+		d := small()
+		d.Founders = [][]wire.NodeID{bad, nil}
+		if _, err := shardmap.New(d); err == nil {
+			t.Errorf("founders %v are taken", bad)
+		}
+	}
 }
