@@ -6,6 +6,7 @@
 //	POST   /v1/fleet/report          fleet.Report  -> ReportAnswer
 //	GET    /v1/fleet/map?after=&wait= the encoded map, or 304 when none is newer
 //	GET    /v1/fleet                 -> Fleet
+//	POST   /v1/fleet/leave           LeaveRequest  -> 204
 //	POST   /v1/fleet/plan            PlanRequest   -> PlanAnswer
 //	POST   /v1/fleet/nodes/{node}    WishRequest   -> WishAnswer
 //	DELETE /v1/fleet/nodes/{node}    -> 204
@@ -30,6 +31,7 @@ const (
 	PathFleet  = "/v1/fleet"
 	PathJoin   = "/v1/fleet/join"
 	PathReport = "/v1/fleet/report"
+	PathLeave  = "/v1/fleet/leave"
 	PathMap    = "/v1/fleet/map"
 	PathPlan   = "/v1/fleet/plan"
 	PathNodes  = "/v1/fleet/nodes/" // + node
@@ -61,6 +63,7 @@ type JoinRequest struct {
 	Identity string         `json:"identity"`          // of the data directory, 32 hex digits
 	Instance string         `json:"instance"`          // of this start of the process, 32 hex digits
 	Cluster  string         `json:"cluster,omitempty"` // to which the data directory belongs; empty when it never joined
+	ID       wire.NodeID    `json:"id,omitempty"`      // which the data directory holds; 0 when it never joined
 	Replace  bool           `json:"replace,omitempty"` // take the name over from a node whose disk is gone
 	Addrs    fleet.Addrs    `json:"addrs"`
 	Versions fleet.Versions `json:"versions"`
@@ -80,6 +83,14 @@ type ReportAnswer struct {
 	Epoch   uint64     `json:"epoch"` // of the current map, 0: there is none
 	Wish    fleet.Wish `json:"wish"`
 	Control []string   `json:"control"`
+}
+
+// LeaveRequest says that the process ends in good order. Its next one need not
+// wait until this one's silence is noticed.
+type LeaveRequest struct {
+	ID       wire.NodeID `json:"id"`
+	Identity string      `json:"identity"`
+	Instance string      `json:"instance"`
 }
 
 // Fleet is all there is to see of a fleet.
