@@ -108,15 +108,19 @@ type Report struct {
 
 // Plan is the moves under way.
 type Plan struct {
-	ID     uint64       `json:"id"` // 1, 2, ...
-	Why    string       `json:"why"`
-	Moves  []place.Move `json:"moves"` // not yet finished, in order
-	Done   int          `json:"done"`  // finished
-	Paused bool         `json:"paused,omitempty"`
-	FromMS wire.Millis  `json:"from_ms"`
+	ID      uint64       `json:"id"` // 1, 2, ...
+	Why     string       `json:"why"`
+	Moves   []place.Move `json:"moves"`             // not yet finished, in order
+	Done    int          `json:"done"`              // finished
+	Dropped int          `json:"dropped,omitempty"` // given up: the target died, or an abort
+	Paused  bool         `json:"paused,omitempty"`
+	Aborted bool         `json:"aborted,omitempty"` // what has begun is undone or finished
+	FromMS  wire.Millis  `json:"from_ms"`
+	EndMS   wire.Millis  `json:"end_ms,omitempty"` // of State.Last
 }
 
-// Settings are fixed when the fleet is created.
+// Settings are fixed when the fleet is created, but for Replicas, which a plan
+// may change.
 type Settings struct {
 	Shards   int `json:"shards"`
 	Replicas int `json:"replicas"`
@@ -131,14 +135,22 @@ type State struct {
 	NextID   wire.NodeID   `json:"next_id"`
 	Map      *shardmap.Map `json:"-"` // nil before the first; encoded beside the rest
 	Plan     *Plan         `json:"plan,omitempty"`
-	Plans    uint64        `json:"plans"` // ids given out
+	Plans    uint64        `json:"plans"`          // ids given out
+	Last     *Plan         `json:"last,omitempty"` // the plan that ended last, without moves
+	Hold     bool          `json:"hold,omitempty"` // after an Abort: no plan starts by itself
 }
 
-// Seen is a report and when it came.
+// Seen is a report and when it came. Before the first one, Report.ID is 0 and At
+// is when the wait for it began.
 type Seen struct {
 	Report Report
 	At     wire.Millis
+	Before string // the instance that was there before Report.Instance
 }
+
+// Lease is how long a node counts as alive after a report, in milliseconds: ten
+// reports, so that a collector pause or a lost connection is not a death.
+const Lease wire.Millis = 10_000
 
 // Reports are the newest reports by node.
 type Reports map[wire.NodeID]Seen
