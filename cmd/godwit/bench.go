@@ -36,13 +36,13 @@ func newBenchCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := rep.WriteTable(cmd.OutOrStdout()); err != nil {
+				return err
+			}
 			if jsonFile != "" {
 				if err := rep.WriteFile(jsonFile); err != nil {
 					return err
 				}
-			}
-			if err := rep.WriteTable(cmd.OutOrStdout()); err != nil {
-				return err
 			}
 			if rep.Failed() {
 				return errors.New("a row could not be measured")

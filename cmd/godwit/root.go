@@ -42,6 +42,12 @@ func newRoot() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(commands()...)
+	root.InitDefaultHelpCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "help" {
+			c.Args = helpTopic
+		}
+	}
 	root.Version = versionText()
 	root.SetVersionTemplate("godwit {{.Version}}\n")
 	return root
@@ -103,6 +109,15 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return err.Advise("did you mean `godwit %s`?", s[0])
 	}
 	return err.Advise("see `godwit --help`")
+}
+
+// helpTopic refuses `help` for a command that does not exist.
+func helpTopic(cmd *cobra.Command, args []string) error {
+	c, rest, err := cmd.Root().Find(args)
+	if err != nil {
+		return usage(cmd, "%w", err)
+	}
+	return noArgs(c, rest)
 }
 
 // atMost refuses more than n arguments.
