@@ -15,7 +15,7 @@ import (
 //
 //	"gwlk" | version u8 | code u8 | length u16le | from u32le | to u32le | boot u64le | cluster
 //
-// where length counts what follows it. The part up to length is the same in all
+// inside of TLS when Config.TLS says so, where length counts what follows it. The part up to length is the same in all
 // versions, so that nodes of any two versions can refuse each other in words.
 // Then both sides send batches, each a length u32le and the bytes; length 0 is a
 // beat, which says only that the sender lives.
@@ -43,6 +43,11 @@ const (
 	refuseGarbage // not a hello, or cut off; never sent
 	unreachable   // nobody listens; never sent
 	saidNothing   // connected and went, as health checks do, and peers who are connected by now
+
+	refuseWithoutTLS // the node requires TLS
+	refuseWithTLS    // the node does not speak TLS
+	refusePeer       // its certificate is that of another process
+	refuseTLS        // the handshake of TLS failed; never sent
 )
 
 // hello is who a process is.
@@ -118,32 +123,42 @@ func (t *TCP) refusalError(h *hello, code refuse, addr string) error {
 		return fmt.Errorf("link: %s belongs to another cluster than this node's %q: check the address, or the cluster's name in the configuration", addr, t.cfg.Cluster)
 	case refuseNode:
 		return fmt.Errorf("link: %s is or wants another node than the one expected there (this is node %d): check the addresses in the shard map and that no two nodes have one id", addr, t.cfg.ID)
+	case refuseWithoutTLS:
+		return fmt.Errorf("link: %s requires TLS, and this node does not speak it: give this node certificates (--pki)", addr)
+	case refuseWithTLS:
+		return fmt.Errorf("link: %s does not speak TLS, which this node requires: give it certificates (--pki)", addr)
+	case refusePeer:
+		return fmt.Errorf("link: %s takes this node's certificate for that of another than node %d: its log says why", addr, t.cfg.ID)
 	case refuseBusy:
 		return fmt.Errorf("link: %s is stopping or has too many peers", addr)
 	}
 	return fmt.Errorf("link: %s refuses with code %d, which this version does not know", addr, code)
 }
 
-// ask shakes hands on a connection that was dialled to peer. On refuseDuplicate
-// there is nothing to tell anybody.
-func (t *TCP) ask(nc net.Conn, peer wire.NodeID) (h hello, code refuse, err error) {
+// ask shakes hands on a connection that was dialled to peer, and returns the
+// one to use from then on. On refuseDuplicate there is nothing to tell anybody.
+func (t *TCP) ask(nc net.Conn, peer wire.NodeID) (use net.Conn, h hello, code refuse, err error) {
 	if err := nc.SetDeadline(time.Now().Add(t.timing.greet)); err != nil {
-		return h, refuseGarbage, err
+		return nil, h, refuseGarbage, err
+	}
+	if use, code, err = t.secureOut(nc, peer); err != nil {
+		return nil, h, code, err
 	}
 	mine := hello{from: t.cfg.ID, to: peer, boot: t.boot, cluster: t.cfg.Cluster}
-	if _, err := nc.Write(mine.append(nil)); err != nil {
-		return h, refuseGarbage, err
-	}
-	if h, err = readHello(nc); err != nil {
-		return h, refuseGarbage, err
+	_, wrote := use.Write(mine.append(nil))
+	if h, err = readHello(use); err != nil { // read in any case: a refusal may have come before the hello was out
+		if t.cfg.TLS != nil {
+			return nil, h, refuseTLS, t.tlsError(nc.RemoteAddr().String(), err)
+		}
+		return nil, h, refuseGarbage, err
 	}
 	if code = h.code; code == accepted {
 		code = t.judge(&h, peer)
 	}
 	if code != accepted {
-		return h, code, t.refusalError(&h, code, nc.RemoteAddr().String())
+		return nil, h, code, t.refusalError(&h, code, nc.RemoteAddr().String())
 	}
-	return h, accepted, nc.SetDeadline(time.Time{})
+	return use, h, accepted, errors.Join(wrote, nc.SetDeadline(time.Time{}))
 }
 
 // answer shakes hands on a connection that was accepted and, when both sides
@@ -176,15 +191,19 @@ func (t *TCP) receive(nc net.Conn) (c *conn, who string, code refuse, err error)
 	if err := nc.SetDeadline(time.Now().Add(t.timing.greet)); err != nil {
 		return nil, who, refuseGarbage, err
 	}
-	h, err := readHello(nc)
-	if errors.Is(err, io.EOF) {
-		return nil, who, saidNothing, err
+	nc, code, err = t.secureIn(nc)
+	if err != nil {
+		return nil, who, code, err
 	}
+	h, err := readHello(nc)
 	if err != nil {
 		return nil, who, refuseGarbage, err
 	}
+	var why error
 	if code = t.judge(&h, 0); code == accepted {
-		c, code = t.admit(nc, &h)
+		if code, why = t.judgePeer(nc, h.from, addr); code == accepted {
+			c, code = t.admit(nc, &h)
+		}
 	}
 	mine := hello{code: code, from: t.cfg.ID, to: h.from, boot: t.boot, cluster: t.cfg.Cluster}
 	if code == refuseCluster {
@@ -195,7 +214,9 @@ func (t *TCP) receive(nc net.Conn) (c *conn, who string, code refuse, err error)
 		err = nc.SetDeadline(time.Time{})
 	}
 	if c == nil {
-		err = t.refusalError(&h, code, addr)
+		if err = why; err == nil {
+			err = t.refusalError(&h, code, addr)
+		}
 	}
 	return c, who, code, err
 }

@@ -142,7 +142,7 @@ func (t *TCP) attempt(p *peer, addr string) (*conn, refuse, error) {
 	t.mu.asking[nc] = struct{}{}
 	t.mu.Unlock()
 
-	h, code, err := t.ask(nc, p.id)
+	use, h, code, err := t.ask(nc, p.id)
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -156,7 +156,7 @@ func (t *TCP) attempt(p *peer, addr string) (*conn, refuse, error) {
 		return nil, code, err
 	}
 	p.dialling = false
-	return t.register(p, nc, &h, true), accepted, nil
+	return t.register(p, use, &h, true), accepted, nil
 }
 
 // backoff returns how long to wait before an attempt after so many failures:

@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,8 +21,13 @@ type Config struct {
 	ID wire.NodeID
 	// Cluster names the fleet, 1 to 64 bytes. Processes of different clusters
 	// refuse each other. It guards against mistakes, not against attackers:
-	// the network between the processes must be a private one.
+	// TLS does, and without it the network between the processes must be a
+	// private one.
 	Cluster string
+	// TLS, when not nil, protects every connection, and peers that come
+	// without it are refused. Nil means bytes in the clear, and peers that come
+	// with it are refused.
+	TLS *TLS
 	// Listener accepts the connections of other nodes; the link closes it. Nil
 	// means that this node is only reached over connections that it dials.
 	Listener net.Listener
@@ -34,6 +40,20 @@ type Config struct {
 	Events Events
 	// Log gets one line per peer that comes, goes or is refused. Nil: none.
 	Log *slog.Logger
+}
+
+// TLS is how a link protects its connections. It is read only, and may be
+// shared by links.
+type TLS struct {
+	// Server and Client are the settings for connections that are accepted and
+	// dialled; neither is nil. They must verify the peer. internal/pki makes
+	// them, and they may change what they answer while the link runs.
+	Server, Client *tls.Config
+	// Peer judges the process that is, or calls itself, node peer, by what it
+	// showed: its certificate is verified by then. An error refuses it and is
+	// logged. It may be called from any goroutine, before Listen has returned,
+	// and must not block. Nil means that the settings have judged enough.
+	Peer func(peer wire.NodeID, cs tls.ConnectionState) error
 }
 
 // Bounds of a TCP link.
@@ -106,6 +126,9 @@ func listen(cfg Config, tm timing) (*TCP, error) {
 	}
 	if len(cfg.Cluster) == 0 || len(cfg.Cluster) > maxCluster {
 		return nil, fmt.Errorf("link: Config needs a Cluster of 1 to %d bytes, not %d", maxCluster, len(cfg.Cluster))
+	}
+	if cfg.TLS != nil && (cfg.TLS.Server == nil || cfg.TLS.Client == nil) {
+		return nil, errors.New("link: Config.TLS needs settings for both Server and Client")
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
