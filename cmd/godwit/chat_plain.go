@@ -83,7 +83,7 @@ func (p *plainChat) print(ctx context.Context) {
 		switch e := ev.(type) {
 		case client.Message:
 			if e.ChatID == p.chat {
-				fmt.Fprintf(p.out, "%s: %s\n", e.SenderID, printable(&e))
+				fmt.Fprintf(p.out, "%s: %s\n", plainText(string(e.SenderID)), printable(&e))
 				p.sdk.MarkRead(e.ChatID, e.MessageID)
 			}
 		case client.StateChange:

@@ -95,6 +95,11 @@ func TestTextOfOthersCannotSteerTheTerminal(t *testing.T) {
 	if got := printable(&m); got != "[data, 1 bytes]" {
 		t.Errorf("got %q", got)
 	}
+	m = message(1, "b\u202eob", "hi")
+	var out strings.Builder
+	if err := new(recvCmd).printOne(&out, &m); err != nil || !strings.HasSuffix(out.String(), " b·ob: hi\n") {
+		t.Errorf("recv prints %q", out.String())
+	}
 }
 
 // drawn is the screen as text.

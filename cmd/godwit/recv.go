@@ -109,7 +109,7 @@ func (r *recvCmd) printOne(w io.Writer, m *client.Message) error {
 	if r.json {
 		return printJSON(w, jsonOf(m))
 	}
-	_, err := fmt.Fprintf(w, "%s %s %s: %s\n", m.CreatedAt.Format(time.DateTime), m.ChatID, m.SenderID, printable(m))
+	_, err := fmt.Fprintf(w, "%s %s %s: %s\n", m.CreatedAt.Format(time.DateTime), m.ChatID, plainText(string(m.SenderID)), printable(m))
 	return err
 }
 
