@@ -82,8 +82,15 @@ func (n *Node) batch(from wire.NodeID, b []byte) {
 
 // item takes one item.
 func (n *Node) item(from wire.NodeID, it *peer.Item, raw []byte, t *turn) {
-	if it.Op == peer.OpReply {
+	switch {
+	case it.Op == peer.OpReply:
 		n.answered(from, it)
+		return
+	case !it.Op.Known():
+		n.c.unknownOps.Add(1)
+		if it.Req != 0 {
+			t.refuse(from, it.Op, it.Req, wire.CodeUnknownPeer, 0)
+		}
 		return
 	}
 	r := n.replica(it.Shard)

@@ -16,6 +16,7 @@ type counters struct {
 	outboxCounters
 	reads, elected, failures     atomic.Uint64
 	unsent, badBatches, badItems atomic.Uint64
+	unknownOps                   atomic.Uint64
 	touchesUnread, hintsUnread   atomic.Uint64
 }
 
@@ -61,6 +62,7 @@ func table() []counter {
 		{left, "hint_unread", leftHelp, func(c *counters) *atomic.Uint64 { return &c.hintsUnread }},
 		{left, "unsent_batch", leftHelp, func(c *counters) *atomic.Uint64 { return &c.unsent }},
 		{left, "bad_batch", leftHelp, func(c *counters) *atomic.Uint64 { return &c.badBatches }},
+		{left, "unknown_op", leftHelp, func(c *counters) *atomic.Uint64 { return &c.unknownOps }},
 		{left, "bad_item", leftHelp, func(c *counters) *atomic.Uint64 { return &c.badItems }},
 	}
 }

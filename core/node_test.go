@@ -286,6 +286,29 @@ func TestFullDiskRefusesAndRecovers(t *testing.T) {
 	w.edge.say("alice", "bob", "hello", 1)
 }
 
+// A peer of a later version asks something that this one does not know: it is
+// told so, and what is behind it in the batch is done.
+func TestUnknownQuestionIsAnswered(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	e := w.edge
+	answers := make(chan peer.Item, 2)
+	e.mu.Lock()
+	e.waiting[300], e.waiting[301] = answers, answers
+	e.mu.Unlock()
+	batch := []byte{4, 0, 0, 0, 127, 0xac, 2, 9} // op 127 with req 300
+	batch = peer.Append(batch, &peer.Item{
+		Op: peer.OpAppend, Req: 301, Shard: 1, Chat: aliceBob, User: []byte("alice"), Device: []byte("phone"),
+		Peer: []byte("bob"), ClientMsgID: []byte("x"), Body: []byte("x"),
+	})
+	e.link.Send(1, batch)
+	if a := <-answers; a.Req != 300 || a.Op != peer.OpReply || a.Code != wire.CodeUnknownPeer {
+		t.Errorf("the question is answered %+v", a)
+	}
+	if a := <-answers; a.Req != 301 || a.Code != wire.OK {
+		t.Errorf("the message behind it is answered %+v", a)
+	}
+}
+
 // A shard whose store fails refuses, says so once, and leaves the others be.
 func TestFailedShardRefusesAndTheRestLives(t *testing.T) {
 	w := newWorld(t, 1, 2)

@@ -64,6 +64,7 @@ const (
 	CodeNotLeader    Code = 2001 // ask the node in the reply
 	CodeWrongShard   Code = 2002 // the shard map of the asker is old
 	CodeBadPeerFrame Code = 2003
+	CodeUnknownPeer  Code = 2004 // an older version does not know the op
 )
 
 // CodeSpec is the table's row for one code.

@@ -49,7 +49,7 @@ const header = 4 // length
 // The caller keeps the item within MaxItem and its ids and names within wire's
 // bounds: Next refuses a longer one, and with it the rest of the batch.
 func Append(b []byte, it *Item) []byte {
-	if specs[it.Op].name == "" {
+	if !it.Op.Known() {
 		panic("peer: Append of an op that has no row in the table")
 	}
 	start := len(b)
@@ -74,6 +74,10 @@ func Append(b []byte, it *Item) []byte {
 // Next decodes the first item of batch into it, which it overwrites, and
 // returns its own bytes and the rest of the batch. ok is false when the batch
 // is broken there, and then nothing behind that place can be trusted.
+//
+// An op that is not in the table comes from a later version: it is stepped over
+// by its length, and it has only Op, and Req when the op asks (see Op.Asks), so
+// that the asker can be told. The batch goes on behind it.
 func Next(batch []byte, it *Item) (raw, rest []byte, ok bool) {
 	*it = Item{}
 	if len(batch) < header+1 {
@@ -86,10 +90,16 @@ func Next(batch []byte, it *Item) (raw, rest []byte, ok bool) {
 	end := header + int(n)
 	raw, rest = batch[:end:end], batch[end:]
 	it.Op = Op(raw[header])
-	if int(it.Op) >= len(specs) || specs[it.Op].name == "" {
-		return nil, nil, false
-	}
 	body := raw[header+1:]
+	if !it.Op.Known() {
+		if it.Op == 0 {
+			return nil, nil, false // no version has it
+		}
+		if it.Op.Asks() {
+			it.Req, _ = binary.Uvarint(body) // 0 when it cannot be read
+		}
+		return raw, rest, true
+	}
 	for _, f := range specs[it.Op].fields {
 		if len(body) == 0 {
 			break // written by a version that did not know this field

@@ -86,12 +86,33 @@ const (
 	OpChatsReply   Op = 43
 )
 
+// Between cores, about the replicas of a shard. From here on the code says
+// whether an op is a question: see Asks.
+const (
+	// OpHello tells the leader of Shard that the sender has replica After of it
+	// (0: none, and it asks for one), that has applied up to Seq, in the data
+	// directory that Stamp names. With a Req it asks for an OpSeat.
+	OpHello Op = 64
+
+	// OpSeat answers an OpHello from Raft's own membership: After is the replica
+	// that the asker's node has in the group, 0 when it has none; Seq repeats
+	// the replica that the question named.
+	OpSeat Op = 128
+)
+
+// Asks reports whether an op of a later version than this one is a question:
+// codes 64 to 127 begin with a Req and want an answer, those above do not.
+func (op Op) Asks() bool { return op >= 64 && op < 128 }
+
 // Flags of an item; their meaning depends on the op.
 const (
 	FlagDesc   = 1 << 0 // OpRange: newest first
 	FlagMore   = 1 << 1 // list replies: there is more after this page
 	FlagCursor = 1 << 2 // OpOpen: After is the client's own cursor
 	FlagNew    = 1 << 3 // OpReply to OpAppend: appended now, not a repeat; to OpOpen: new device
+	FlagFull   = 1 << 4 // OpHello: the node takes no writes, its disk is full
+	FlagVoter  = 1 << 5 // OpSeat: After has a vote
+	FlagGone   = 1 << 6 // OpSeat: Seq was removed from the group and can never come back
 )
 
 // field is one field of an Item.
@@ -159,11 +180,17 @@ var specs = [...]spec{
 	OpChangesReply: {"changes_reply", []field{fReq, fCode, fFlags, fNode, fStamp, fList}},
 	OpRangeReply:   {"range_reply", []field{fReq, fCode, fFlags, fNode, fName, fSeq, fCursors, fList}},
 	OpChatsReply:   {"chats_reply", []field{fReq, fCode, fFlags, fNode, fStamp, fList}},
+
+	OpHello: {"hello", []field{fReq, fShard, fAfter, fSeq, fStamp, fFlags}},
+	OpSeat:  {"seat", []field{fReq, fCode, fFlags, fNode, fShard, fAfter, fSeq}},
 }
+
+// Known reports whether the op has a row in this version's table.
+func (op Op) Known() bool { return int(op) < len(specs) && specs[op].name != "" }
 
 // String returns the op's name, or "unknown".
 func (op Op) String() string {
-	if int(op) < len(specs) && specs[op].name != "" {
+	if op.Known() {
 		return specs[op].name
 	}
 	return "unknown"
