@@ -134,7 +134,7 @@ func (s *server) open(ctx context.Context) (err error) {
 	}
 	s.core, err = core.Open(ctx, core.Config{Node: coreNode, Dir: filepath.Join(s.data.path, "core"), Watcher: s.watcher, Log: s.cfg.Log})
 	if err != nil {
-		return err
+		return dataFault(ctx, err)
 	}
 	hub := link.NewHub()
 	coreLink := hub.Join(coreNode, s.core.Events())
@@ -290,6 +290,16 @@ func classify(err error) error {
 		return fault.New(fault.DataNotWritable, "%w", err)
 	}
 	return fault.New(fault.StartFailed, "%w", err)
+}
+
+// dataFault is classify for what a part says of its directory when it cannot
+// open it and had the time to.
+func dataFault(ctx context.Context, err error) error {
+	var f *fault.Error
+	if err = classify(err); ctx.Err() == nil && errors.As(err, &f) && f.Code == fault.StartFailed {
+		f.Code = fault.DataBroken
+	}
+	return err
 }
 
 // maxAutoShards is where choosing by processors ends: more shards mean smaller

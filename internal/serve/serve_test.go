@@ -260,6 +260,24 @@ func TestDataDirectories(t *testing.T) {
 	refused(t, settings(file), fault.DataNotWritable)
 }
 
+// A damaged file of a part is the data directory's fault, with its exit code.
+func TestDamagedFileIsTheDirectorysFault(t *testing.T) {
+	for _, pattern := range []string{"core/store/MANIFEST-*", "core/raft/NODEHOST.ID", "core/raft/*/*/*/CURRENT"} {
+		cfg := settings(t.TempDir())
+		if err := start(t, cfg).stop(); err != nil {
+			t.Fatal(err)
+		}
+		found, err := filepath.Glob(filepath.Join(cfg.Data, pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no %s: %v", pattern, err)
+		}
+		if err := os.Truncate(found[len(found)-1], 5); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, cfg, fault.DataBroken)
+	}
+}
+
 func TestDevelopmentSecretIsKeptAndPrivate(t *testing.T) {
 	data := t.TempDir()
 	s := start(t, settings(data))
