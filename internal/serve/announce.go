@@ -2,9 +2,10 @@ package serve
 
 import (
 	"fmt"
-	"net"
 	"strings"
 	"time"
+
+	"github.com/godwit-im/godwit/internal/process"
 )
 
 // announce prints the start-up lines: where everything is, and what to try.
@@ -12,21 +13,17 @@ func (s *server) announce(addr Addresses, took time.Duration) {
 	if s.cfg.Out == nil {
 		return
 	}
-	scheme := "http"
-	if s.cfg.TLSCert != "" {
-		scheme = "https"
-	}
-	page := scheme + "://" + reachable(addr.Public)
+	page := process.Page(&s.cfg.Server, addr.Public)
 	var b strings.Builder
 	fmt.Fprintf(&b, "godwit %s is ready (%d ms)\n\n", s.cfg.Version, took.Milliseconds())
 	fmt.Fprintf(&b, "  page   %s/\n", page)
-	fmt.Fprintf(&b, "  admin  http://%s/  (healthz, readyz, metrics, debug/pprof)\n", reachable(addr.Admin))
-	fmt.Fprintf(&b, "  data   %s\n\n", s.data.path)
+	fmt.Fprintf(&b, "  admin  http://%s/  (healthz, readyz, metrics, debug/pprof)\n", process.Reachable(addr.Admin))
+	fmt.Fprintf(&b, "  data   %s\n\n", s.data.Path())
 	server := ""
 	if page != "http://127.0.0.1:8080" {
 		server = " --server " + page
 	}
-	me := s.program()
+	me := process.Program(s.cfg.Program)
 	switch {
 	case s.cfg.DevSignIn():
 		b.WriteString("  *** DEVELOPMENT SIGN-IN IS ON: whoever reaches the page may use any name. ***\n\n")
@@ -48,38 +45,14 @@ func (s *server) announce(addr Addresses, took time.Duration) {
 	_, _ = s.cfg.Out.Write([]byte(b.String())) // a closed terminal is no reason to stop
 }
 
-// program is what to type for this program.
-func (s *server) program() string {
-	switch p := s.cfg.Program; {
-	case p == "":
-		return "godwit"
-	case strings.ContainsAny(p, " '\"$&;()<>|*?`\\"):
-		return quote(p)
-	default:
-		return p
-	}
-}
-
 // mint is the command that makes tokens which this server believes.
 func (s *server) mint() string {
-	cmd := s.program() + " token"
+	cmd := process.Program(s.cfg.Program) + " token"
 	if s.cfg.AuthIssuer != "" {
-		cmd += " --issuer " + quote(s.cfg.AuthIssuer)
+		cmd += " --issuer " + process.Quote(s.cfg.AuthIssuer)
 	}
 	if s.cfg.AuthAudience != "" {
-		cmd += " --audience " + quote(s.cfg.AuthAudience)
+		cmd += " --audience " + process.Quote(s.cfg.AuthAudience)
 	}
 	return cmd
-}
-
-// quote makes one word of v for a shell.
-func quote(v string) string { return "'" + strings.ReplaceAll(v, "'", `'\''`) + "'" }
-
-// reachable replaces an address that means "all" by one that can be dialled.
-func reachable(addr string) string {
-	host, port, err := net.SplitHostPort(addr)
-	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
-		return net.JoinHostPort("127.0.0.1", port)
-	}
-	return addr
 }

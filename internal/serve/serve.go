@@ -15,27 +15,19 @@ package serve
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"path/filepath"
 	"runtime"
-	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-
 	"github.com/godwit-im/godwit/core"
-	"github.com/godwit-im/godwit/edge"
-	"github.com/godwit-im/godwit/edge/auth"
 	"github.com/godwit-im/godwit/internal/admin"
 	"github.com/godwit-im/godwit/internal/config"
-	"github.com/godwit-im/godwit/internal/fault"
 	"github.com/godwit-im/godwit/internal/link"
+	"github.com/godwit-im/godwit/internal/process"
 	"github.com/godwit-im/godwit/shardmap"
 	"github.com/godwit-im/godwit/shardmap/control"
 	"github.com/godwit-im/godwit/shardmap/place"
@@ -53,9 +45,6 @@ const (
 // startTimeout bounds the wait for the shards' leaders; a start takes well
 // below a second, except after a crash with much to replay.
 const startTimeout = time.Minute
-
-// StopTimeout bounds a graceful stop.
-const StopTimeout = 10 * time.Second
 
 // Config says how to run.
 type Config struct {
@@ -76,55 +65,34 @@ type Addresses struct{ Public, Admin string }
 // server is what Run has opened, in the order of opening.
 type server struct {
 	cfg     Config
-	data    *dataDir
+	data    *process.Data
 	watcher *watch.Watcher
 	admin   *admin.Listener
-	auth    *auth.Verifier
-	edge    *edge.Server
+	edge    *process.Edge
 	control *control.Control
 	core    *core.Node
 	links   []link.Link
 }
 
-// Run serves until ctx is done, then stops gracefully within StopTimeout.
-// Errors are *fault.Error, or nil after a graceful stop.
+var _ process.Role = (*server)(nil)
+
+// Run serves until ctx is done, then stops gracefully within
+// process.StopTimeout. Errors are *fault.Error, or nil after a graceful stop.
 func Run(ctx context.Context, cfg Config) error {
-	began := time.Now()
-	s := &server{cfg: cfg, watcher: &watch.Watcher{}}
-	if err := s.open(ctx); err != nil {
-		s.close()
-		if ctx.Err() != nil {
-			return fault.New(fault.Interrupted, "while starting")
-		}
-		return classify(err)
-	}
-	failed := make(chan error, 1)
-	adminServer := admin.NewServer(s.adminHandler())
-	go func() { failed <- adminServer.Serve(s.admin) }()
-	addr := Addresses{Public: s.edge.Addr(), Admin: s.admin.Addr().String()}
-	s.announce(addr, time.Since(began))
-	if cfg.Started != nil {
-		cfg.Started(addr)
-	}
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-		err = fault.New(fault.Unexpected, "the admin address: %w", err)
-	}
-	return errors.Join(err, s.stop(adminServer))
+	return process.Run(ctx, cfg.Log, &server{cfg: cfg, watcher: &watch.Watcher{}})
 }
 
-// open opens the parts: what may be taken by others first, so that a second
-// server fails at once and has touched nothing.
-func (s *server) open(ctx context.Context) (err error) {
-	if s.data, err = openData(s.cfg.Data); err != nil {
+// Open implements process.Role.
+func (s *server) Open(ctx context.Context) (err error) {
+	if s.data, err = process.OpenData(s.cfg.Data); err != nil {
 		return err
 	}
-	if s.admin, err = admin.Listen(s.cfg.Admin); err != nil {
-		return listenFault(s.cfg.Admin, err)
+	if s.admin, err = process.ListenAdmin(s.cfg.Admin); err != nil {
+		return err
 	}
-	if err = s.openEdge(ctx); err != nil {
+	s.edge, err = process.OpenEdge(ctx, process.EdgeConfig{Settings: &s.cfg.Server, Node: edgeNode, Watcher: s.watcher,
+		Version: s.cfg.Version, Page: s.cfg.Page, Log: s.cfg.Log, DevSecret: s.data.DevSecret})
+	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
@@ -132,9 +100,9 @@ func (s *server) open(ctx context.Context) (err error) {
 	if err = s.openControl(ctx); err != nil {
 		return err
 	}
-	s.core, err = core.Open(ctx, core.Config{Node: coreNode, Dir: filepath.Join(s.data.path, "core"), Watcher: s.watcher, Log: s.cfg.Log})
+	s.core, err = core.Open(ctx, core.Config{Node: coreNode, Dir: filepath.Join(s.data.Path(), "core"), Watcher: s.watcher, Log: s.cfg.Log})
 	if err != nil {
-		return dataFault(ctx, err)
+		return process.DataFault(ctx, err)
 	}
 	hub := link.NewHub()
 	coreLink := hub.Join(coreNode, s.core.Events())
@@ -145,47 +113,9 @@ func (s *server) open(ctx context.Context) (err error) {
 	return s.core.Ready(ctx)
 }
 
-func (s *server) openEdge(ctx context.Context) error {
-	c := &s.cfg
-	ac := auth.Config{HS256Secret: []byte(c.AuthHS256Secret), KeyFiles: c.AuthPublicKeys, JWKSURL: c.AuthJWKSURL, Issuer: c.AuthIssuer, Audience: c.AuthAudience}
-	var devSecret []byte
-	var err error
-	if c.DevSignIn() {
-		if devSecret, err = s.data.devSecret(); err != nil {
-			return err
-		}
-		ac.HS256Secret = devSecret
-	}
-	if s.auth, err = auth.New(ctx, ac); err != nil {
-		return fault.New(fault.BadKeyFile, "%w", err)
-	}
-	if c.TLSCert != "" {
-		if _, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey); err != nil {
-			return fault.New(fault.BadKeyFile, "--tls-cert %s with --tls-key %s: %w", c.TLSCert, c.TLSKey, err)
-		}
-	}
-	s.edge, err = edge.Open(edge.Config{
-		Node: edgeNode, Listen: c.Listen, CertFile: c.TLSCert, KeyFile: c.TLSKey, Watcher: s.watcher, Auth: s.auth,
-		DevSecret: devSecret, InsecureDevAuth: c.InsecureDevAuth, AllowOrigins: c.AllowOrigins, MaxConnections: c.MaxConnections,
-		Heartbeat: c.Heartbeat, MaxContent: c.MaxContent, SendRate: rate(c.SendRate), OpsRate: rate(c.OpsRate), Version: c.Version, Page: c.Page, Log: c.Log,
-	})
-	if err != nil {
-		return listenFault(c.Listen, err)
-	}
-	return nil
-}
-
-// rate turns "0: no limit" of the settings into the edge's form.
-func rate(perSecond int) int {
-	if perSecond == 0 {
-		return -1
-	}
-	return perSecond
-}
-
 // openControl opens the control group and, at the first start, plans the map.
 func (s *server) openControl(ctx context.Context) (err error) {
-	s.control, err = control.Open(control.Config{Dir: filepath.Join(s.data.path, "control"), ID: controlNode, Watcher: s.watcher, Log: s.cfg.Log})
+	s.control, err = control.Open(control.Config{Dir: filepath.Join(s.data.Path(), "control"), ID: controlNode, Watcher: s.watcher, Log: s.cfg.Log})
 	if err != nil {
 		return err
 	}
@@ -205,41 +135,30 @@ func (s *server) openControl(ctx context.Context) (err error) {
 	return s.control.Propose(ctx, m)
 }
 
-func (s *server) adminHandler() http.Handler {
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s.admin, s.edge, s.core)
-	return admin.Handler(admin.Config{Metrics: reg, Compact: s.core.Compact, Checks: []admin.Check{
-		{Name: "edge", Ready: s.edge.Ready}, {Name: "core", Ready: s.core.Check}}})
+// Admin implements process.Role.
+func (s *server) Admin() (*admin.Listener, admin.Config) {
+	return s.admin, admin.Config{Metrics: process.Metrics(s.admin, s.edge, s.core), Compact: s.core.Compact, Checks: []admin.Check{
+		{Name: "edge", Ready: s.edge.Ready}, {Name: "core", Ready: s.core.Check}}}
 }
 
-// stop ends everything within StopTimeout: clients are told to leave, then the
-// parts close in the reverse order of opening.
-func (s *server) stop(adminServer *http.Server) error {
-	s.cfg.Log.Info("stopping; again to force")
-	ctx, cancel := context.WithTimeout(context.Background(), StopTimeout)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() {
-		err := s.edge.Shutdown(ctx)
-		done <- errors.Join(err, adminServer.Close(), s.close())
-	}()
-	select {
-	case err := <-done:
-		if err != nil {
-			return classify(err)
-		}
-		return nil
-	case <-ctx.Done():
-		return fault.New(fault.StopTooSlow, "more than %s", StopTimeout)
+// Ready implements process.Role.
+func (s *server) Ready(took time.Duration) {
+	addr := Addresses{Public: s.edge.Addr(), Admin: s.admin.Addr().String()}
+	s.announce(addr, took)
+	if s.cfg.Started != nil {
+		s.cfg.Started(addr)
 	}
 }
 
-// close closes what is open. Closing twice what Shutdown closed is harmless.
-func (s *server) close() error {
-	var errs []error
-	if s.edge != nil {
-		errs = append(errs, s.edge.Close())
-	}
+// Failed implements process.Role: no part ends the others.
+func (s *server) Failed() <-chan error { return nil }
+
+// Leave implements process.Role.
+func (s *server) Leave(ctx context.Context) error { return s.edge.Shutdown(ctx) }
+
+// Close implements process.Role.
+func (s *server) Close() error {
+	errs := []error{s.edge.Close()}
 	if s.core != nil {
 		errs = append(errs, s.core.Close())
 	}
@@ -249,57 +168,11 @@ func (s *server) close() error {
 	if s.control != nil {
 		errs = append(errs, s.control.Close())
 	}
-	if s.auth != nil {
-		s.auth.Close()
-	}
-	if s.admin != nil {
-		if err := s.admin.Close(); !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
+	errs = append(errs, process.CloseAdmin(s.admin))
 	if s.data != nil {
-		s.data.close()
+		s.data.Close()
 	}
 	return errors.Join(errs...)
-}
-
-// listenFault names what keeps an address from being listened on.
-func listenFault(addr string, err error) error {
-	var f *fault.Error
-	var op *net.OpError
-	switch {
-	case errors.As(err, &f):
-		return err
-	case errors.Is(err, syscall.EADDRINUSE):
-		return &fault.Error{Code: fault.PortTaken, Detail: addr, Err: err}
-	case errors.As(err, &op):
-		return fault.New(fault.BadAddress, "%s: %w", addr, op.Err)
-	}
-	return err
-}
-
-// classify gives a number to the errors of the parts.
-func classify(err error) error {
-	var f *fault.Error
-	switch {
-	case errors.As(err, &f):
-		return err
-	case errors.Is(err, control.ErrInUse):
-		return fault.New(fault.DataInUse, "%w", err)
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EROFS):
-		return fault.New(fault.DataNotWritable, "%w", err)
-	}
-	return fault.New(fault.StartFailed, "%w", err)
-}
-
-// dataFault is classify for what a part says of its directory when it cannot
-// open it and had the time to.
-func dataFault(ctx context.Context, err error) error {
-	var f *fault.Error
-	if err = classify(err); ctx.Err() == nil && errors.As(err, &f) && f.Code == fault.StartFailed {
-		f.Code = fault.DataBroken
-	}
-	return err
 }
 
 // maxAutoShards is where choosing by processors ends: more shards mean smaller
@@ -315,3 +188,7 @@ func (s *server) shards() int {
 	}
 	return min(max(runtime.NumCPU()/2, 1), maxAutoShards)
 }
+
+// DevSecret returns the development secret of a server's data directory. The
+// error is fs.ErrNotExist when the server has none.
+func DevSecret(path string) ([]byte, error) { return process.DevSecret(path) }

@@ -1,4 +1,4 @@
-package serve
+package process
 
 import (
 	"crypto/rand"
@@ -21,7 +21,8 @@ import (
 // older program could not read what a newer one writes.
 const DataFormat = 1
 
-// The files of a data directory. Beside them stand control/ and core/.
+// The files of a data directory. Beside them stand control/ and core/, and what
+// shardmap/member keeps.
 const (
 	lockFile    = "LOCK"    // held with flock; its text is the owner's process id
 	versionFile = "VERSION" // DataFormat, in digits
@@ -29,20 +30,21 @@ const (
 	newSuffix   = ".new" // while one of them is being written
 )
 
-// dataDir is an open data directory. It belongs to this process until close.
-type dataDir struct {
+// Data is an open data directory. It belongs to this process until Close.
+type Data struct {
 	path string
 	lock *os.File
 }
 
 // ours are the names that godwit makes in a data directory, and the one that
 // is in every new file system.
-var ours = [...]string{lockFile, versionFile, versionFile + newSuffix, secretFile, secretFile + newSuffix, "control", "core", "lost+found"}
+var ours = [...]string{lockFile, versionFile, versionFile + newSuffix, secretFile, secretFile + newSuffix, "control", "core", "lost+found",
+	"node.json", "node.json" + newSuffix, "shardmap.bin", "shardmap.bin" + newSuffix}
 
-// openData makes path when it is missing, locks it and checks its format. It
+// OpenData makes path when it is missing, locks it and checks its format. It
 // writes nothing into a directory that holds something else.
 // Errors are DataForeign, DataInUse, DataTooNew, DataBroken and DataNotWritable.
-func openData(path string) (*dataDir, error) {
+func OpenData(path string) (*Data, error) {
 	path, err := filepath.Abs(path)
 	if err == nil {
 		err = os.MkdirAll(path, 0o700)
@@ -57,7 +59,7 @@ func openData(path string) (*dataDir, error) {
 	if err != nil {
 		return nil, notWritable(err)
 	}
-	d := &dataDir{path: path, lock: lock}
+	d := &Data{path: path, lock: lock}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		pid, _ := os.ReadFile(lock.Name())
 		lock.Close()
@@ -67,14 +69,14 @@ func openData(path string) (*dataDir, error) {
 		return nil, notWritable(err)
 	}
 	if err := errors.Join(d.checkFormat(), d.sign()); err != nil {
-		d.close()
+		d.Close()
 		return nil, err
 	}
 	return d, nil
 }
 
 // sign writes this process's id into the lock, for the message to the next.
-func (d *dataDir) sign() error {
+func (d *Data) sign() error {
 	err := d.lock.Truncate(0)
 	if err == nil {
 		_, err = d.lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
@@ -119,11 +121,11 @@ func readFormat(path string) (int, error) {
 	return format, nil
 }
 
-func (d *dataDir) checkFormat() error {
+func (d *Data) checkFormat() error {
 	name := filepath.Join(d.path, versionFile)
 	format, err := readFormat(d.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := writeFile(name, fmt.Appendf(nil, "%d\n", DataFormat)); err != nil {
+		if err := WriteFile(name, fmt.Appendf(nil, "%d\n", DataFormat)); err != nil {
 			return notWritable(err)
 		}
 		return nil
@@ -139,8 +141,8 @@ func (d *dataDir) checkFormat() error {
 	return nil
 }
 
-// devSecret returns the secret for tokens of development, made at first use.
-func (d *dataDir) devSecret() ([]byte, error) {
+// DevSecret returns the secret for tokens of development, made at first use.
+func (d *Data) DevSecret() ([]byte, error) {
 	s, err := DevSecret(d.path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return s, err
@@ -148,7 +150,7 @@ func (d *dataDir) devSecret() ([]byte, error) {
 	var b [32]byte
 	_, _ = rand.Read(b[:]) // never fails
 	text := base64.RawURLEncoding.EncodeToString(b[:])
-	if err := writeFile(filepath.Join(d.path, secretFile), []byte(text+"\n")); err != nil {
+	if err := WriteFile(filepath.Join(d.path, secretFile), []byte(text+"\n")); err != nil {
 		return nil, notWritable(err)
 	}
 	return []byte(text), nil
@@ -161,8 +163,8 @@ func DevSecret(path string) ([]byte, error) {
 	return []byte(strings.TrimSpace(string(b))), err
 }
 
-// writeFile writes a small file as a whole: after a crash it is there or not.
-func writeFile(name string, b []byte) error {
+// WriteFile writes a small file as a whole: after a crash it is there or not.
+func WriteFile(name string, b []byte) error {
 	tmp := name + newSuffix
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -177,4 +179,8 @@ func writeFile(name string, b []byte) error {
 
 func notWritable(err error) error { return fault.New(fault.DataNotWritable, "%w", err) }
 
-func (d *dataDir) close() { d.lock.Close() }
+// Close gives the directory free.
+func (d *Data) Close() { d.lock.Close() }
+
+// Path is the directory, absolute.
+func (d *Data) Path() string { return d.path }
