@@ -23,17 +23,17 @@ func newServeCmd() *cobra.Command {
 		Example: "  godwit serve\n  godwit serve --data /var/lib/godwit --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --auth-public-key issuer.pem",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			settings, err := config.Load(cmd.Flags(), os.Environ())
+			settings, err := config.Load(config.Serve, cmd.Flags(), os.Environ())
 			if err != nil {
 				return err
 			}
 			return serve.Run(cmd.Context(), serve.Config{
 				Server: settings, Program: os.Args[0], Version: versionText(), Page: web.Handler(),
-				Out: cmd.OutOrStdout(), Log: logger(cmd.ErrOrStderr(), &settings),
+				Out: cmd.OutOrStdout(), Log: logger(cmd.ErrOrStderr(), &settings.Server),
 			})
 		},
 	}
-	config.AddFlags(cmd.Flags())
+	config.AddFlags(cmd.Flags(), config.Serve)
 	return cmd
 }
 

@@ -92,7 +92,7 @@ func (t *tokenCmd) secret() ([]byte, error) {
 	if s := os.Getenv("GODWIT_AUTH_HS256_SECRET"); s != "" && t.data == "" {
 		return []byte(s), nil
 	}
-	dir := first(t.data, os.Getenv("GODWIT_DATA"), config.DefaultData(os.Environ()))
+	dir := first(t.data, os.Getenv("GODWIT_DATA"), config.DefaultData(config.Serve, os.Environ()))
 	secret, err := serve.DevSecret(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -15,11 +15,21 @@ import (
 	"github.com/godwit-im/godwit/internal/fault"
 )
 
-// load reads settings from flags, environment and the text of a file.
+// load reads the settings of serve.
 func load(t *testing.T, args, env []string, file string) (config.Server, error) {
 	t.Helper()
+	r := read(t, config.Serve, args, env, file)
+	if len(r.Problems) > 0 {
+		return r.Process.Server, r.Problems[0]
+	}
+	return r.Process.Server, nil
+}
+
+// read reads settings from flags, environment and the text of a file.
+func read(t *testing.T, role config.Role, args, env []string, file string) *config.Reading {
+	t.Helper()
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	config.AddFlags(flags)
+	config.AddFlags(flags, role)
 	if file != "" {
 		name := filepath.Join(t.TempDir(), "godwit.toml")
 		if err := os.WriteFile(name, []byte(file), 0o600); err != nil {
@@ -30,7 +40,7 @@ func load(t *testing.T, args, env []string, file string) (config.Server, error) 
 	if err := flags.Parse(args); err != nil {
 		t.Fatal(err)
 	}
-	return config.Load(flags, append(env, "HOME=/home/x"))
+	return config.Read(role, flags, append(env, "HOME=/home/x"))
 }
 
 func TestDefaults(t *testing.T) {
@@ -55,51 +65,59 @@ func TestEachSourceWinsOverTheNext(t *testing.T) {
 	}
 }
 
-func TestEverySettingCanBeSaidInEveryWay(t *testing.T) {
-	sample := map[config.Kind]string{config.Text: "x", config.Path: "/x", config.Address: "127.0.0.1:1", config.URL: "https://x",
-		config.Int: "7", config.Size: "2KiB", config.Duration: "9s", config.Bool: "true", config.List: "a,b"}
-	for i := range config.Settings {
-		st := &config.Settings[i]
-		text := sample[st.Kind]
-		if st.OneOf != nil {
-			text = st.OneOf[len(st.OneOf)-1]
-		}
-		if st.Key == "allow_origin" {
-			text = "https://a.example,http://b.example:8080/"
-		}
-		if st.Secret {
-			text = strings.Repeat("s", 32)
-		}
-		with := func(args, env []string, file string) config.Server {
-			s, err := load(t, args, env, file)
-			var f *fault.Error
-			if errors.As(err, &f) && strings.HasPrefix(st.Key, "tls_") {
-				return s // one half of a pair
-			}
-			if err != nil {
-				t.Errorf("%s: %v", st.Key, err)
-			}
-			return s
-		}
-		byEnv := with(nil, []string{st.Env() + "=" + text}, "")
-		byFile := with(nil, nil, st.Key+" = \""+text+"\"\n")
-		if !equal(byEnv, byFile) {
-			t.Errorf("%s: environment and file differ:\n%+v\n%+v", st.Key, byEnv, byFile)
-		}
-		if !st.Secret {
-			if byFlag := with([]string{"--" + st.Flag() + "=" + text}, nil, ""); !equal(byEnv, byFlag) {
-				t.Errorf("%s: environment and flag differ", st.Key)
-			}
-		}
-		if st.Doc == "" || strings.HasSuffix(st.Doc, ".") {
-			t.Errorf("%s: doc %q", st.Key, st.Doc)
-		}
+// sample returns a text that fits a setting of the role and is not its default.
+func sample(st *config.Setting, role config.Role) string {
+	switch {
+	case st.OneOf != nil:
+		return st.OneOf[len(st.OneOf)-1]
+	case st.Secret:
+		return strings.Repeat("s", 32)
 	}
+	switch st.Key {
+	case "allow_origin":
+		return "https://a.example,http://b.example:8080/"
+	case "control":
+		return "127.0.0.1:1,127.0.0.1:2"
+	case "peers":
+		return "x=127.0.0.1:1,y=127.0.0.1:2"
+	}
+	return map[config.Kind]string{config.Text: "x", config.Path: "/x", config.Address: "127.0.0.1:1", config.URL: "https://x",
+		config.Int: "7", config.Size: "2KiB", config.Duration: "9s", config.Bool: "true", config.List: "a,b", config.Host: "a.lan"}[st.Kind]
 }
 
-func equal(a, b config.Server) bool {
-	text := func(s config.Server) string { return strings.Join(strings.Fields(fmt.Sprintf("%+v", s)), " ") }
-	return text(a) == text(b)
+func TestEverySettingCanBeSaidInEveryWay(t *testing.T) {
+	for _, role := range config.Roles() {
+		for i := range config.Settings {
+			st := &config.Settings[i]
+			if st.Doc == "" || strings.HasSuffix(st.Doc, ".") || st.Group == "" || len(st.Of()) == 0 {
+				t.Errorf("%s: doc %q, group %q, roles %v", st.Key, st.Doc, st.Group, st.Of())
+			}
+			if !st.In(role) {
+				continue
+			}
+			text := sample(st, role)
+			values := func(args, env []string, file string) string {
+				r := read(t, role, args, env, file)
+				for _, err := range r.Problems {
+					if strings.Contains(err.Error(), "E3004") {
+						t.Errorf("%s %s: %v", role, st.Key, err)
+					}
+				}
+				return strings.Join(strings.Fields(fmt.Sprintf("%+v", r.Process)), " ")
+			}
+			byEnv := values(nil, []string{st.Env() + "=" + text}, "")
+			byFile := values(nil, nil, st.Key+" = \""+text+"\"\n")
+			if byEnv != byFile {
+				t.Errorf("%s %s: environment and file differ:\n%s\n%s", role, st.Key, byEnv, byFile)
+			}
+			if !st.Secret && byEnv != values([]string{"--" + st.Flag() + "=" + text}, nil, "") {
+				t.Errorf("%s %s: environment and flag differ", role, st.Key)
+			}
+			if byEnv == values(nil, nil, "") {
+				t.Errorf("%s %s: to say %q changes nothing", role, st.Key, text)
+			}
+		}
+	}
 }
 
 func TestTablesAndTypesOfTOML(t *testing.T) {
@@ -120,7 +138,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"far off key":         {file: "zzz = 1\n", code: fault.BadKey, says: "remove it"},
 		"variable":            {env: []string{"GODWIT_LISTN=x"}, code: fault.BadKey, says: "did you mean GODWIT_LISTEN?"},
 		"number":              {args: []string{"--shards", "many"}, code: fault.BadValue, says: `--shards is "many": want a whole number from 0 to 1024, such as 8`},
-		"fraction":            {file: "shards = 1.5\n", code: fault.BadValue, says: `godwit.toml is "1.5": want a whole number`},
+		"fraction":            {file: "shards = 1.5\n", code: fault.BadValue, says: `godwit.toml:1 is "1.5": want a whole number`},
 		"no unit":             {file: "heartbeat = 30\n", code: fault.BadValue, says: `is "30": want a duration with its unit, such as 30s or 2m`},
 		"too long a duration": {env: []string{"GODWIT_HEARTBEAT=99999999h"}, code: fault.BadValue, says: `is "99999999h": want a duration`},
 		"size":                {args: []string{"--max-content", "64KB"}, code: fault.BadValue, says: `is "64KB": want a number of bytes, such as 65536 or 64KiB`},

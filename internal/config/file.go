@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -14,35 +15,77 @@ import (
 	"github.com/godwit-im/godwit/internal/fault"
 )
 
-// fileLayer reads the TOML file. A table [auth] with issuer says the same as
+// readFile reads the TOML file. A table [auth] with issuer says the same as
 // auth_issuer.
-func fileLayer(name string) (layer, error) {
-	l := layer{}
+func readFile(role Role, name string) (said, []error) {
 	if name == "" {
-		return l, nil
+		return nil, nil
 	}
 	b, err := os.ReadFile(name)
 	if err != nil {
-		return nil, fault.New(fault.BadConfigFile, "%w", err)
+		return nil, []error{fault.New(fault.BadConfigFile, "%w", err)}
 	}
 	k := koanf.New(".")
 	if err := k.Load(fileBytes(b), toml.Parser()); err != nil {
-		return nil, fault.New(fault.BadConfigFile, "%s:%s", name, syntaxError(b, err)).
-			Advise("correct that line, or name another file with --config")
+		return nil, []error{fault.New(fault.BadConfigFile, "%s:%s", name, syntaxError(b, err)).
+			Advise("correct that line, or name another file with --config")}
 	}
+	s := said{}
+	var problems []error
+	lines := linesOf(b)
 	paths := k.Keys()
-	slices.Sort(paths)
+	slices.SortFunc(paths, func(a, b string) int { return cmp.Or(lines[a]-lines[b], strings.Compare(a, b)) })
 	for _, path := range paths {
-		key := strings.ReplaceAll(path, ".", "_")
-		if find(key) == nil {
-			return nil, unknown("%s in "+strings.ReplaceAll(name, "%", "%%"), path, key, keys())
+		key, where := strings.ReplaceAll(path, ".", "_"), fmt.Sprintf("%s:%d", name, lines[path])
+		st := find(key)
+		_, twice := s[key]
+		switch {
+		case st == nil:
+			problems = append(problems, unknownInFile(role, path, where))
+		case !st.In(role):
+			problems = append(problems, ofOthers(path+" in "+where, st, role))
+		case twice:
+			problems = append(problems, fault.New(fault.BadConfigFile, "%s says %s twice, once as a key of a table", where, key).Advise("remove one of them"))
+		default:
+			s.put(st, textOf(k.Get(path)), Origin{FromFile, where, path})
 		}
-		if _, twice := l[key]; twice {
-			return nil, fault.New(fault.BadConfigFile, "%s says %s twice, once as a key of a table", name, key).Advise("remove one of them")
-		}
-		l[key] = value{textOf(k.Get(path)), path + " in " + name}
 	}
-	return l, nil
+	return s, problems
+}
+
+// unknownInFile makes the error for a key that is in no row of the table.
+func unknownInFile(role Role, path, where string) error {
+	if section, key, ok := strings.Cut(path, "."); ok && slices.Contains(Roles(), Role(section)) {
+		return fault.New(fault.BadKey, "%s in %s", path, where).
+			Advise("write %s without a table: a file is for one process, and has no sections by role", key)
+	}
+	return unknown(path+" in "+where, strings.ReplaceAll(path, ".", "_"), keysOf(role))
+}
+
+// linesOf returns the line on which each key of a file is said, by its path. The
+// parser does not tell; so this looks with which line the key comes up.
+func linesOf(file []byte) map[string]int {
+	lines := map[string]int{}
+	begins, line := 1, 0 // where the statement begins that is being read
+	for end := 0; end < len(file); {
+		line++
+		if n := bytes.IndexByte(file[end:], '\n'); n >= 0 {
+			end += n + 1
+		} else {
+			end = len(file)
+		}
+		k := koanf.New(".")
+		if k.Load(fileBytes(file[:end]), toml.Parser()) != nil {
+			continue // a value that goes on in the next line
+		}
+		for _, path := range k.Keys() {
+			if lines[path] == 0 {
+				lines[path] = begins
+			}
+		}
+		begins = line + 1
+	}
+	return lines
 }
 
 type fileBytes []byte

@@ -1,20 +1,52 @@
 package config
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
-	"net"
-	"net/url"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/godwit-im/godwit/internal/fault"
-	"github.com/godwit-im/godwit/wire"
 )
 
-// Server are the settings of a server process.
+// Role is what a process does, and so which settings it has.
+type Role string
+
+// The roles. Serve is all of the others in one process.
+const (
+	Serve   Role = "serve"
+	Control Role = "control"
+	Core    Role = "core"
+	Edge    Role = "edge"
+)
+
+// Roles returns all roles.
+func Roles() []Role { return []Role{Serve, Control, Core, Edge} }
+
+// roles is a set of roles, one bit each in the order of Roles.
+type roles uint8
+
+const (
+	serve roles = 1 << iota
+	control
+	core
+	edge
+
+	clients = serve | edge          // who serves clients
+	fleet   = control | core | edge // who is one of many
+	each    = serve | fleet
+)
+
+func (rs roles) has(r Role) bool { return rs&(1<<slices.Index(Roles(), r)) != 0 }
+
+// Process are the settings of one process. Those that its role does not have are
+// zero.
+type Process struct {
+	Role Role
+	Server
+	Fleet
+}
+
+// Server are the settings of what serves clients: the roles serve and edge, and
+// in part of every process.
 type Server struct {
 	Data   string
 	Listen string
@@ -48,6 +80,33 @@ func (s *Server) DevSignIn() bool {
 	return s.AuthHS256Secret == "" && len(s.AuthPublicKeys) == 0 && s.AuthJWKSURL == ""
 }
 
+// Fleet are the settings by which a process finds and proves its place among
+// others: of the roles control, core and edge.
+type Fleet struct {
+	Name      string   // unique in the fleet, never empty
+	Zone      string   // replicas are spread over zones; may be empty
+	Advertise string   // the host that others are told instead of the one listened on; may be empty
+	API       string   // where control is asked
+	Raft      string   // where control and core talk to their like
+	Link      string   // where core is reached by edges and cores
+	Control   []string // API addresses of control members; of a control member: of others, to join them
+	Peers     []Peer   // the members with which control begins; empty: this one alone, or Control says whom to join
+	Replicas  int      // of each shard
+	Cores     int      // how many have to join before shards are placed
+	Replace   bool     // the disk of the node of this name is gone, and this one takes its place
+
+	JoinSecret        string // never empty
+	JoinSecretFile    string // where JoinSecret was read, or empty
+	PKI               string // directory of internal/pki; empty: bytes in the clear
+	InsecurePlaintext bool
+}
+
+// Peer is one of the members with which control begins.
+type Peer struct {
+	Name string
+	Raft string // host:port
+}
+
 // Kind is the form of a setting's text; flags show it in their help.
 type Kind string
 
@@ -62,6 +121,7 @@ const (
 	Duration Kind = "duration"
 	Bool     Kind = "bool"
 	List     Kind = "list" // separated by commas, or the flag several times
+	Host     Kind = "host" // without a port
 )
 
 // Setting is one row of the table.
@@ -70,13 +130,33 @@ type Setting struct {
 	EnvName string // when it is not GODWIT_ and the key in capitals
 	Kind    Kind
 	Default string
-	Secret  bool // no flag: command lines are seen by every user of the machine
+	Group   string // heading, for people
+	Secret  bool   // no flag: command lines are seen by every user of the machine
 	Doc     string
 	Min     int64    // of numbers, sizes (bytes) and durations (ns)
 	Max     int64    // 0: no bound
 	OneOf   []string // of texts
 
-	at func(*Server) any // where it goes
+	in       roles
+	defaults map[Role]string    // where a role differs from Default
+	at       func(*Process) any // where it goes
+}
+
+// In reports whether processes of the role have the setting.
+func (st *Setting) In(r Role) bool { return st.in.has(r) }
+
+// Of returns the roles that have the setting.
+func (st *Setting) Of() []Role {
+	return slices.DeleteFunc(Roles(), func(r Role) bool { return !st.In(r) })
+}
+
+// DefaultOf returns the default of a role. That of data and of name depends on
+// the machine; it is empty here, and Doc says what it is.
+func (st *Setting) DefaultOf(r Role) string {
+	if d, ok := st.defaults[r]; ok {
+		return d
+	}
+	return st.Default
 }
 
 // Flag returns the name of the flag.
@@ -88,200 +168,4 @@ func (st *Setting) Env() string {
 		return st.EnvName
 	}
 	return envPrefix + strings.ToUpper(st.Key)
-}
-
-// Settings is the table. It is immutable.
-var Settings = [...]Setting{
-	{Key: "data", Kind: Path, Doc: "directory that keeps everything; without it $XDG_DATA_HOME/godwit or ~/.local/share/godwit", at: func(s *Server) any { return &s.Data }},
-	{Key: "listen", Kind: Address, Default: "127.0.0.1:8080", Doc: "public address: page, REST and WebSocket", at: func(s *Server) any { return &s.Listen }},
-	{Key: "admin", EnvName: "GODWIT_ADMIN_LISTEN", Kind: Address, Default: "127.0.0.1:8081", Doc: "address for operators: health, metrics, pprof", at: func(s *Server) any { return &s.Admin }},
-	{Key: "shards", Kind: Int, Default: "0", Min: 0, Max: 1024, Doc: "number of shards, 1 to 1024; 0: one for every two processors, 16 at most; counts at the first start only", at: func(s *Server) any { return &s.Shards }},
-
-	{Key: "tls_cert", Kind: Path, Doc: "PEM file with the certificate chain of the public address", at: func(s *Server) any { return &s.TLSCert }},
-	{Key: "tls_key", Kind: Path, Doc: "PEM file with the key of --tls-cert", at: func(s *Server) any { return &s.TLSKey }},
-
-	{Key: "auth_hs256_secret", Kind: Text, Secret: true, Doc: "secret of at least 32 bytes for tokens signed with HS256", at: func(s *Server) any { return &s.AuthHS256Secret }},
-	{Key: "auth_public_key", Kind: List, Doc: "PEM file with a public key for EdDSA, ES256 or RS256; may be repeated", at: func(s *Server) any { return &s.AuthPublicKeys }},
-	{Key: "auth_jwks_url", Kind: URL, Doc: "address of a JWKS with public keys", at: func(s *Server) any { return &s.AuthJWKSURL }},
-	{Key: "auth_issuer", Kind: Text, Doc: "what iss of a token must be", at: func(s *Server) any { return &s.AuthIssuer }},
-	{Key: "auth_audience", Kind: Text, Doc: "what aud of a token must hold", at: func(s *Server) any { return &s.AuthAudience }},
-	{Key: "insecure_dev_auth", Kind: Bool, Default: "false", Doc: "offer development sign-in to other machines too", at: func(s *Server) any { return &s.InsecureDevAuth }},
-
-	{Key: "allow_origin", Kind: List, Doc: "origin whose pages may connect, such as https://chat.example, or *; may be repeated", at: func(s *Server) any { return &s.AllowOrigins }},
-	{Key: "max_connections", Kind: Int, Default: "0", Max: 10_000_000, Doc: "most WebSockets; 0: what the descriptor limit allows", at: func(s *Server) any { return &s.MaxConnections }},
-	{Key: "send_rate", Kind: Int, Default: "200", Max: 1_000_000, Doc: "messages a second that one connection may send, five times as many at once; 0: no limit", at: func(s *Server) any { return &s.SendRate }},
-	{Key: "ops_rate", Kind: Int, Default: "2000", Max: 1_000_000, Doc: "other frames a second that one connection may send, five times as many at once; 0: no limit", at: func(s *Server) any { return &s.OpsRate }},
-	{Key: "max_content", Kind: Size, Default: "64KiB", Min: 1, Max: wire.MaxContentCeiling, Doc: "longest content of a message, up to 1MiB", at: func(s *Server) any { return &s.MaxContent }},
-	{Key: "heartbeat", Kind: Duration, Default: "30s", Min: int64(time.Second), Max: int64(time.Hour), Doc: "how often clients ping, 1s to 1h; two missed end the connection", at: func(s *Server) any { return &s.Heartbeat }},
-
-	{Key: "log_level", Kind: Text, Default: "info", OneOf: []string{"debug", "info", "warn", "error"}, Doc: "debug, info, warn or error", at: func(s *Server) any { return &s.LogLevel }},
-	{Key: "log_format", Kind: Text, Default: "text", OneOf: []string{"text", "json"}, Doc: "text or json", at: func(s *Server) any { return &s.LogFormat }},
-}
-
-func find(key string) *Setting {
-	for i := range Settings {
-		if Settings[i].Key == key {
-			return &Settings[i]
-		}
-	}
-	return nil
-}
-
-func keys() (list []string) {
-	for i := range Settings {
-		list = append(list, Settings[i].Key)
-	}
-	return list
-}
-
-// set parses text into the setting's place in s.
-func (st *Setting) set(s *Server, text string) error {
-	text = strings.TrimSpace(text)
-	if err := st.oneOf(text); err != nil {
-		return err
-	}
-	switch p := st.at(s).(type) {
-	case *string:
-		*p = text
-		return st.form(text)
-	case *[]string:
-		for _, part := range strings.Split(text, ",") {
-			if part = strings.TrimSpace(part); part == "" {
-				continue
-			}
-			if err := st.form(part); err != nil {
-				return err
-			}
-			*p = append(*p, part)
-		}
-		return nil
-	case *bool:
-		v, err := strconv.ParseBool(text)
-		*p = v
-		return orErr(err, "want true or false")
-	case *slog.Level:
-		return p.UnmarshalText([]byte(text))
-	case *time.Duration:
-		v, err := time.ParseDuration(text)
-		*p = v
-		return st.within(int64(v), orErr(err, "want a duration with its unit, such as 30s or 2m"))
-	case *int:
-		v, err := st.number(text)
-		*p = int(v)
-		return st.within(v, err)
-	}
-	return errors.New("the table has no way to set it")
-}
-
-func orErr(err error, text string) error {
-	if err != nil {
-		return errors.New(text)
-	}
-	return nil
-}
-
-func (st *Setting) oneOf(text string) error {
-	for _, o := range st.OneOf {
-		if o == text {
-			return nil
-		}
-	}
-	if st.OneOf == nil {
-		return nil
-	}
-	return fmt.Errorf("want one of %s", strings.Join(st.OneOf, ", "))
-}
-
-// form judges texts.
-func (st *Setting) form(text string) error {
-	switch {
-	case st.Kind == Address:
-		_, port, err := net.SplitHostPort(text)
-		if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || n > 65535 {
-			return errors.New("want HOST:PORT, such as 127.0.0.1:8080")
-		}
-	case st.Kind == URL && text != "":
-		if u, err := url.Parse(text); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return errors.New("want an address that starts with https://")
-		}
-	case st.Key == "allow_origin" && text != "*":
-		u, err := url.Parse(text)
-		if err != nil || u.Scheme == "" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
-			return errors.New("want an origin such as https://chat.example, or *")
-		}
-	case st.Key == "data" && text == "":
-		return errors.New("want a directory")
-	}
-	return nil
-}
-
-// number reads an Int or a Size.
-func (st *Setting) number(text string) (int64, error) {
-	unit := int64(1)
-	if st.Kind == Size {
-		for suffix, u := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20} {
-			if t, ok := strings.CutSuffix(text, suffix); ok {
-				text, unit = strings.TrimSpace(t), u
-			}
-		}
-	}
-	v, err := strconv.ParseInt(text, 10, 40)
-	if err != nil && st.Kind == Size {
-		return 0, errors.New("want a number of bytes, such as 65536 or 64KiB")
-	}
-	return v * unit, orErr(err, fmt.Sprintf("want a whole number from %d to %d, such as 8", st.Min, st.Max))
-}
-
-// within judges numbers.
-func (st *Setting) within(v int64, err error) error {
-	text := func(n int64) string {
-		if st.Kind == Duration {
-			return time.Duration(n).String()
-		}
-		return strconv.FormatInt(n, 10)
-	}
-	switch {
-	case err != nil:
-		return err
-	case v < st.Min:
-		return fmt.Errorf("want at least %s", text(st.Min))
-	case st.Max != 0 && v > st.Max:
-		return fmt.Errorf("want at most %s", text(st.Max))
-	}
-	return nil
-}
-
-// textOf turns a TOML value into the text that a flag would have.
-func textOf(v any) string {
-	if list, ok := v.([]any); ok {
-		parts := make([]string, len(list))
-		for i, e := range list {
-			parts[i] = textOf(e)
-		}
-		return strings.Join(parts, ",")
-	}
-	return fmt.Sprint(v)
-}
-
-// check judges settings that depend on one another.
-func (s *Server) check() error {
-	switch {
-	case (s.TLSCert == "") != (s.TLSKey == ""):
-		return fault.New(fault.BadValue, "only one of tls_cert and tls_key is set").Advise("set both, or none")
-	case s.AuthHS256Secret != "" && len(s.AuthHS256Secret) < minSecret:
-		return fault.New(fault.BadValue, "auth_hs256_secret has %d bytes", len(s.AuthHS256Secret)).
-			Advise("use at least %d random bytes, for instance from `openssl rand -base64 32`", minSecret)
-	case s.DevSignIn() && !s.InsecureDevAuth && !loopback(s.Listen):
-		return fault.New(fault.DevAuthExposed, "no key is configured, and --listen %s is not a loopback address", s.Listen)
-	}
-	return nil
-}
-
-// minSecret is the least length of an HS256 secret, that of its hash.
-const minSecret = 32
-
-func loopback(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
-	ip := net.ParseIP(host)
-	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }

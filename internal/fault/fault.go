@@ -50,6 +50,7 @@ const (
 	TooFewFiles      Code = 3023
 	BadCAFile        Code = 3024
 	DataForeign      Code = 3025
+	PlaintextExposed Code = 3026
 	JoinSecret       Code = 3301
 	ClockOff         Code = 3302
 	NameTaken        Code = 3303
@@ -72,6 +73,8 @@ const (
 	PlanState        Code = 3320
 	ControlBroken    Code = 3321
 	ControlInternal  Code = 3322
+	IdentityTaken    Code = 3323
+	NodeLeft         Code = 3324
 	Unexpected       Code = 3999
 )
 
@@ -146,6 +149,9 @@ var Codes = [...]Spec{
 	{DataForeign, "data_foreign", ExitData, "the data directory holds files that are not godwit's",
 		"name a new or empty directory with --data",
 		"Nothing was written. godwit keeps its data in a directory of its own, which it makes, and knows again by the file VERSION."},
+	{PlaintextExposed, "plaintext_exposed", ExitConfig, "nodes would talk in the clear where other machines could listen",
+		"give each node a certificate (`godwit pki init`, `godwit pki issue`, --pki), or accept it with --insecure-plaintext",
+		"Edges, cores and control members talk TLS 1.3 and show each other certificates. Without them only loopback addresses are used, unless told otherwise."},
 	{JoinSecret, "join_secret", ExitRefused, "control refuses the join secret",
 		"give this process the join secret of the control nodes",
 		"The secret is compared as it is: look for a trailing space or line. Every role of a fleet has the same one."},
@@ -196,6 +202,10 @@ var Codes = [...]Spec{
 		"upgrade it to the version of the others; its log names the entry", ""},
 	{ControlInternal, "control_internal", ExitRefused, "control could not carry out the call",
 		"look at the log of the control leader", ""},
+	{IdentityTaken, "identity_taken", ExitRefused, "the data directory is that of another node",
+		"start it under that node's name and role, or with an empty data directory", ""},
+	{NodeLeft, "node_left", ExitRefused, "the node has been decommissioned",
+		"start it with an empty data directory to join as a new node", ""},
 	{Unexpected, "unexpected", ExitFailure, "the command failed",
 		"look at the cause", ""},
 }
