@@ -28,7 +28,7 @@ func newServeCmd() *cobra.Command {
 				return err
 			}
 			return serve.Run(cmd.Context(), serve.Config{
-				Server: settings, Program: os.Args[0], Version: versionText(), Page: web.Handler(),
+				Server: settings.Server, Program: os.Args[0], Version: versionText(), Page: web.Handler(),
 				Out: cmd.OutOrStdout(), Log: logger(cmd.ErrOrStderr(), &settings.Server),
 			})
 		},
