@@ -1,48 +1,62 @@
-// Package control keeps the shard map in a small Raft group of its own, on
-// hashicorp/raft. It promises that there is one map per epoch, that a map which
-// Propose took is on the disks of a majority, and that every member publishes
-// the maps in order to its watch.Watcher.
+// Package control keeps the shard map and the state of the fleet in a small
+// Raft group of its own, on hashicorp/raft. It promises that there is one map
+// per epoch, that a change which was taken is on the disks of a majority, and
+// that every member publishes the maps in order to its watch.Watcher.
 //
 // A fleet has one, three or five members. Inside `serve` the group is one
-// member without a port. Members do not talk to edges and cores; these follow
-// the map through a watcher and go on with the last one they know, so an outage
-// of control only delays changes.
+// member without a port and without a fleet. Cores and edges ask the API (see
+// Serve and the package api); they go on with the last map they know, so an
+// outage of control only delays changes.
+//
+// The member that leads also has what nodes report, in memory alone, and asks
+// fleet.Step what comes next. It decides nothing by itself: a successor knows
+// the same after the nodes' next reports, and continues.
 //
 // Data directory, locked while a member runs:
 //
 //	LOCK           held with flock
 //	raft.db        log, term and vote (bbolt)
-//	snapshots/     the map as of some log entry
+//	snapshots/     the state as of some log entry
 //
 // A member owns its directory, its listener and its goroutines; Close releases
-// all. Methods are safe for concurrent use. The package never changes the map by
-// itself: shardmap/place plans, somebody proposes.
+// all. Methods are safe for concurrent use.
 package control
 
 import (
-	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
 
-	"github.com/godwit-im/godwit/shardmap"
+	"github.com/godwit-im/godwit/shardmap/fleet"
 	"github.com/godwit-im/godwit/shardmap/watch"
 	"github.com/godwit-im/godwit/wire"
 )
 
-// Peer is one member of a new group: its id and the address of its listener.
+// Peer is one member of a new group: its id, the address of its listener and,
+// in a fleet, that of its API.
 type Peer struct {
 	ID   wire.NodeID
 	Addr string
+	API  string
+}
+
+// TLS are the two sides of a connection between members. Both nil: plain TCP,
+// which is for loopback. Server must ask for a certificate of the fleet's
+// authority (tls.RequireAndVerifyClientCert), and Client must have one.
+type TLS struct {
+	Server, Client *tls.Config
 }
 
 // Config says who a member is.
@@ -55,11 +69,17 @@ type Config struct {
 	// Listener accepts the other members; Close closes it. Nil makes a group
 	// of this member alone, which needs no port.
 	Listener net.Listener
-	// Bootstrap lists all members of a new group, the same on each; it is
-	// ignored when Dir already holds a group. Empty with a nil Listener means
-	// this member alone; empty with a Listener means that the group exists and
-	// will come to know this member.
+	// TLS protects what members say to each other.
+	TLS TLS
+	// Bootstrap lists all members of a new group, the same on each; when Dir
+	// already holds a group only the API addresses are taken from it. Empty
+	// with a nil Listener means this member alone; empty with a Listener means
+	// that the group exists and will come to know this member.
 	Bootstrap []Peer
+	// Fleet makes the group run a fleet: the member that leads creates it with
+	// these settings when it does not exist yet, and drives its moves. Nil: the
+	// group keeps only maps that somebody proposes.
+	Fleet *fleet.Settings
 	// Watcher gets every map. Nil: the member makes one.
 	Watcher *watch.Watcher
 	// Log gets elections and what goes wrong. Nil: nothing is logged.
@@ -100,7 +120,15 @@ type Control struct {
 	raft    *raft.Raft
 	fsm     *fsm
 	watcher *watch.Watcher
+	log     *slog.Logger
+	peers   []Peer
 	alone   bool
+
+	settings *fleet.Settings      // nil: no fleet
+	term     atomic.Pointer[term] // nil: this member does not lead, or not yet
+	stop     chan struct{}        // closed by Close
+	driver   sync.WaitGroup
+	silent   sync.Map // raft.ServerID of a member that the leader does not reach: time.Time since
 
 	release   func() error // all that Open took, but for raft
 	closeOnce sync.Once
@@ -152,11 +180,17 @@ func Open(cfg Config) (c *Control, err error) {
 		return nil, err
 	}
 	undo.add(unlock)
-	c = &Control{fsm: newFSM(cfg.Watcher, cfg.Log), watcher: cfg.Watcher, alone: cfg.Listener == nil}
+	c = &Control{
+		fsm: newFSM(cfg.Watcher, cfg.Log), watcher: cfg.Watcher, log: cfg.Log,
+		peers: slices.Clone(cfg.Bootstrap), alone: cfg.Listener == nil, settings: cfg.Fleet, stop: make(chan struct{}),
+	}
 	if err := c.start(cfg, &undo); err != nil {
 		return nil, err
 	}
 	c.release = undo.close
+	if c.settings != nil {
+		c.driver.Go(c.drive)
+	}
 	return c, nil
 }
 
@@ -191,12 +225,7 @@ func (c *Control) start(cfg Config, undo *closers) error {
 		return fmt.Errorf("control: start: %w", err)
 	}
 	c.raft = r
-	r.RegisterObserver(raft.NewObserver(nil, false, func(o *raft.Observation) bool {
-		if l, ok := o.Data.(raft.LeaderObservation); ok {
-			cfg.Log.Info("control leader", "leader", string(l.LeaderID), "address", string(l.LeaderAddr))
-		}
-		return false // logged here, nothing to deliver
-	}))
+	r.RegisterObserver(raft.NewObserver(nil, false, c.observe))
 	return nil
 }
 
@@ -260,7 +289,10 @@ func (c *Control) Close() error {
 			// In vain when nobody else runs; then they elect when they do.
 			_ = c.raft.LeadershipTransfer().Error()
 		}
-		c.closeErr = errors.Join(wrap("stop", c.raft.Shutdown().Error()), c.release())
+		close(c.stop)
+		err := wrap("stop", c.raft.Shutdown().Error())
+		c.driver.Wait() // what it waits for in raft has ended
+		c.closeErr = errors.Join(err, c.release())
 	})
 	return c.closeErr
 }
@@ -274,104 +306,4 @@ func wrap(doing string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("control: %s: %w", doing, err)
-}
-
-// Ready waits until the group has a leader and this member has applied all that
-// was committed when it asked. Then an empty Watcher means that there is no map
-// yet. It fails with ctx's error, with ErrClosed, or when the log holds what
-// this version does not know.
-func (c *Control) Ready(ctx context.Context) error {
-	changed := make(chan raft.Observation, 1)
-	o := raft.NewObserver(changed, false, nil)
-	c.raft.RegisterObserver(o)
-	defer c.raft.DeregisterObserver(o)
-	for {
-		if c.IsLeader() {
-			err := await(ctx, c.raft.Barrier(enqueueWait))
-			if err == nil {
-				return c.fsm.broken()
-			}
-			if ctx.Err() != nil || errors.Is(err, raft.ErrRaftShutdown) {
-				return c.explain(err)
-			}
-		} else if id, _ := c.Leader(); id != 0 && c.raft.AppliedIndex() >= c.raft.CommitIndex() && c.raft.CommitIndex() > 0 {
-			return c.fsm.broken()
-		}
-		if c.raft.State() == raft.Shutdown {
-			return ErrClosed
-		}
-		// What raft observes covers elections; followers apply without being
-		// observed, hence the timer.
-		timer := time.NewTimer(aloneElection)
-		select {
-		case <-changed:
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		}
-		timer.Stop()
-	}
-}
-
-// Propose makes next the current map: its epoch must be the current one's plus
-// 1, and 1 for the first map; otherwise it fails with a *ConflictError. On a
-// member that does not lead it fails with a *LeaderError. When it returns nil,
-// next is on the disks of a majority and published here. After any other error
-// next may or may not have become the map: look at the watcher.
-func (c *Control) Propose(ctx context.Context, next *shardmap.Map) error {
-	f := c.raft.Apply(encodeSet(next), enqueueWait)
-	if err := await(ctx, f); err != nil {
-		return c.explain(err)
-	}
-	if err, ok := f.Response().(error); ok {
-		return err
-	}
-	return nil
-}
-
-// Update proposes what change makes of the current map (nil: there is none),
-// and calls it again on the newer map when another proposal came first. When
-// change returns nil or an error nothing is proposed and Update returns the
-// error.
-func (c *Control) Update(ctx context.Context, change func(cur *shardmap.Map) (*shardmap.Map, error)) error {
-	for {
-		cur := c.watcher.Current()
-		next, err := change(cur)
-		if err != nil || next == nil {
-			return err
-		}
-		err = c.Propose(ctx, next)
-		var conflict *ConflictError
-		if !errors.As(err, &conflict) || c.watcher.Current() == cur {
-			return err // a conflict with the very map that change saw would come again
-		}
-	}
-}
-
-// explain turns raft's errors into those of this package.
-func (c *Control) explain(err error) error {
-	switch {
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipLost),
-		errors.Is(err, raft.ErrLeadershipTransferInProgress):
-		id, addr := c.Leader()
-		return &LeaderError{ID: id, Addr: addr}
-	case errors.Is(err, raft.ErrRaftShutdown):
-		return ErrClosed
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return err
-	}
-	return wrap("propose", err)
-}
-
-// await waits for a future, which always ends: with its result, or with raft.
-func await(ctx context.Context, f raft.Future) error {
-	done := make(chan error, 1)
-	go func() { done <- f.Error() }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

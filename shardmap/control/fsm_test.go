@@ -33,17 +33,23 @@ func TestUnreadableEntryStopsTheMember(t *testing.T) {
 		"newer version": append([]byte{commandV1 + 1}, good[1:]...),
 		"unknown kind":  append([]byte{commandV1, 99}, good[2:]...),
 		"cut off":       good[:len(good)-1],
+		"newer fleet":   {commandV1, kindFleet, 99, '{', '}'},
+		"unknown fleet": append([]byte{commandV1, kindFleet, 1}, `{"kind":"dance","at_ms":1}`...),
+		"fleet cut off": append([]byte{commandV1, kindFleet, 1}, `{"kind":"pau`...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := new(watch.Watcher)
 			f := newFSM(w, slog.New(slog.DiscardHandler))
-			if r := f.Apply(&raft.Log{Index: 1, Data: encodeSet(testMap(t, 1))}); r != nil {
-				t.Fatal(r)
+			apply := func(index uint64, data []byte) error {
+				return f.Apply(&raft.Log{Index: index, Data: data}).(applied).err
 			}
-			if r := f.Apply(&raft.Log{Index: 2, Data: entry}); r == nil {
+			if err := apply(1, encodeSet(testMap(t, 1))); err != nil {
+				t.Fatal(err)
+			}
+			if err := apply(2, entry); err == nil {
 				t.Fatal("taken")
 			}
-			if err, ok := f.Apply(&raft.Log{Index: 3, Data: good}).(error); !ok || !errors.Is(err, f.broken()) {
+			if err := apply(3, good); err == nil || !errors.Is(err, f.broken()) {
 				t.Fatalf("it goes on after what it cannot read: %v", err)
 			}
 			if w.Current().Epoch() != 1 {

@@ -1,6 +1,8 @@
 package control
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -67,7 +69,7 @@ func newTransport(cfg Config, logger *hclogger) transport {
 		_, t := raft.NewInmemTransport(raft.ServerAddress("alone/" + string(serverID(cfg.ID))))
 		return t
 	}
-	s := &stream{Listener: cfg.Listener}
+	s := &stream{Listener: cfg.Listener, tls: cfg.TLS}
 	s.mu.conns = make(map[*accepted]struct{})
 	return &netTransport{stream: s, NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: s, MaxPool: 2, Timeout: rpcTimeout, Logger: logger,
@@ -93,6 +95,7 @@ func (t *netTransport) Close() error {
 // stream is the raft.StreamLayer over the member's listener.
 type stream struct {
 	net.Listener
+	tls TLS
 
 	mu struct {
 		sync.Mutex
@@ -104,17 +107,25 @@ type stream struct {
 // accepted is a connection that another member made.
 type accepted struct {
 	net.Conn
-	s *stream
+	s     *stream
+	shake sync.Once // before the first byte is read
 }
 
 func (s *stream) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	return net.DialTimeout("tcp", string(addr), timeout)
+	d := &net.Dialer{Timeout: timeout}
+	if s.tls.Client == nil {
+		return d.Dial("tcp", string(addr))
+	}
+	return tls.DialWithDialer(d, "tcp", string(addr), s.tls.Client)
 }
 
 func (s *stream) Accept() (net.Conn, error) {
 	conn, err := s.Listener.Accept()
 	if err != nil {
 		return nil, err
+	}
+	if s.tls.Server != nil {
+		conn = tls.Server(conn, s.tls.Server)
 	}
 	c := &accepted{Conn: conn, s: s}
 	s.mu.Lock()
@@ -135,6 +146,24 @@ func (s *stream) closeAccepted() {
 		c.Conn.Close()
 	}
 	clear(s.mu.conns)
+}
+
+// Read shakes hands first, within a time: whoever connects without a
+// certificate must not hold the connection for ever. raft reads on a goroutine
+// of the connection, so nobody else waits.
+func (c *accepted) Read(b []byte) (int, error) {
+	var err error
+	c.shake.Do(func() {
+		if t, ok := c.Conn.(*tls.Conn); ok {
+			ctx, cancel := context.WithTimeout(context.Background(), rpcTimeout)
+			defer cancel()
+			err = t.HandshakeContext(ctx)
+		}
+	})
+	if err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(b)
 }
 
 func (c *accepted) Close() error {

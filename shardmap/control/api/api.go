@@ -102,6 +102,8 @@ type Fleet struct {
 	Nodes    []Node          `json:"nodes"` // cores and edges, by id
 	Map      *MapView        `json:"map,omitempty"`
 	Plan     *PlanView       `json:"plan,omitempty"`
+	Last     *fleet.Plan     `json:"last_plan,omitempty"` // the one that ended last
+	Hold     bool            `json:"hold,omitempty"`      // after an abort: no plan starts by itself
 }
 
 // ControlMember is one member of the control group.
@@ -109,7 +111,7 @@ type ControlMember struct {
 	ID   wire.NodeID `json:"id"`
 	Addr string      `json:"addr"` // of its API
 	Raft string      `json:"raft"`
-	Role string      `json:"role"` // "leader", "follower" or "unknown"
+	Role string      `json:"role"` // "leader", "follower", "unreachable" from the leader, or "unknown" when there is none
 }
 
 // Node is a node and what it last said of itself.
@@ -192,6 +194,8 @@ type PlanAnswer struct {
 	Moves     []place.Move `json:"moves"`
 	EstimateS float64      `json:"estimate_s"` // seconds, about; 0: not known
 	Paused    bool         `json:"paused,omitempty"`
+	// Problems stand against a preview; with a fatal one apply is refused.
+	Problems []fleet.Problem `json:"problems,omitempty"`
 }
 
 // WishRequest says what is to become of a node.
@@ -200,10 +204,11 @@ type WishRequest struct {
 	DryRun bool       `json:"dry_run,omitempty"`
 }
 
-// WishAnswer is what follows from a wish. With problems the wish was not taken.
+// WishAnswer is what follows from a wish. With a fatal problem a dry run says
+// so and anything else is refused.
 type WishAnswer struct {
-	ID        wire.NodeID  `json:"id"`
-	Moves     []place.Move `json:"moves"`
-	EstimateS float64      `json:"estimate_s"`
-	Problems  []string     `json:"problems"`
+	ID        wire.NodeID     `json:"id"`
+	Moves     []place.Move    `json:"moves"`
+	EstimateS float64         `json:"estimate_s"`
+	Problems  []fleet.Problem `json:"problems"`
 }

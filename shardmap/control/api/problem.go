@@ -52,6 +52,8 @@ var statuses = [...]status{
 	{fault.PlanState, http.StatusConflict, false},
 	{fault.ControlBroken, http.StatusServiceUnavailable, true},
 	{fault.ControlInternal, http.StatusInternalServerError, false},
+	{fault.IdentityTaken, http.StatusConflict, false},
+	{fault.NodeLeft, http.StatusConflict, false},
 }
 
 // ProblemOf returns err as a Problem: itself, a *fault.Error by the table, and
