@@ -20,26 +20,29 @@ var goroutines = map[string]string{
 	"internal/process":  "one for the admin listener, one that stops everything within a time; Run waits for both, or says that it did not",
 	"loadgen/bench":     "waits for the server that it started",
 	"loadgen/swarm":     "a user is a goroutine, so that one that blocks is late alone",
-	"shardmap/control":  "waits for Raft's future, which knows no context",
+	"shardmap/control":  "the driver of the fleet, the API, and waits for Raft's future, which knows no context; Close waits for all",
+	"shardmap/member":   "reports, follows the map and keeps it on the disk; Close waits for all",
 }
 
 // clocks are the drivers, too. For the client the key is a file: its machine
 // lives in the same package and gets time as a value.
 var clocks = map[string]string{
-	"client/client.go":  "the driver",
-	"client/conn.go":    "deadlines of the socket",
-	"client/drive.go":   "the driver",
-	"client/clienttest": "a server that tests talk to",
-	"cmd/godwit":        "stamps of runs and lines, expiry of tokens",
-	"core":              "the leader's clock stamps entries; deadlines of requests",
-	"edge":              "the loops' clock, which gives every session its time",
-	"edge/api":          "the deadline of a body that nobody wants",
-	"edge/auth":         "the default of Config.Now, and how often keys are fetched",
-	"internal/link":     "deadlines of sockets and the pace of dialling",
-	"internal/process":  "how long the start took",
-	"loadgen/bench":     "measures",
-	"loadgen/swarm":     "measures: the schedule and the latencies are the product",
-	"shardmap/control":  "how long a change may take",
+	"client/client.go":     "the driver",
+	"client/conn.go":       "deadlines of the socket",
+	"client/drive.go":      "the driver",
+	"client/clienttest":    "a server that tests talk to",
+	"cmd/godwit":           "stamps of runs and lines, expiry of tokens",
+	"core":                 "the leader's clock stamps entries; deadlines of requests",
+	"edge":                 "the loops' clock, which gives every session its time",
+	"edge/api":             "the deadline of a body that nobody wants",
+	"edge/auth":            "the default of Config.Now, and how often keys are fetched",
+	"internal/link":        "deadlines of sockets and the pace of dialling",
+	"internal/process":     "how long the start took",
+	"loadgen/bench":        "measures",
+	"loadgen/swarm":        "measures: the schedule and the latencies are the product",
+	"shardmap/control":     "the leader's clock, which gives fleet.Step its time; deadlines",
+	"shardmap/control/api": "pauses between attempts",
+	"shardmap/member":      "the pace of reports, and the clock that control compares",
 }
 
 var variables = map[string]string{
