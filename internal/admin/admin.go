@@ -39,18 +39,30 @@ type Config struct {
 	// Compact makes the data directory small and returns when that is done; nil
 	// when the process keeps no data. It is called once at a time.
 	Compact func(context.Context) error
+	// Replicas returns the replicas of this process, as JSON shows them; nil when
+	// it has none. Digest returns what the replica of a shard holds, in a few
+	// bytes; it is set when Replicas is, and called once at a time.
+	Replicas func() any
+	Digest   func(ctx context.Context, shard uint32) (any, error)
 }
 
 // compactTimeout bounds one compaction: some 50 GB.
 const compactTimeout = 30 * time.Minute
 
-// index is what / answers: all that Handler serves.
-const index = `GET  /healthz        200 while the process runs
+// index is what / answers: all that every process serves. indexCompact and
+// indexReplicas follow where Config has the parts.
+const (
+	index = `GET  /healthz        200 while the process runs
 GET  /readyz         200 when every part is ready, else 503 and what is missing
 GET  /metrics        Prometheus
 GET  /debug/pprof/   profiles
-POST /debug/compact  makes the data directory as small as it gets; 204 when done, 409 while one is under way
 `
+	indexCompact = `POST /debug/compact  makes the data directory as small as it gets; 204 when done, 409 while one is under way
+`
+	indexReplicas = `GET  /debug/shards   the replicas here, and who leads
+GET  /debug/shards/{id}/digest  what a replica holds, in a few bytes: equal ones are equal where applied is; 409 while one is read
+`
+)
 
 // Handler serves what index lists, and index at /. It is safe for concurrent
 // use.
@@ -58,8 +70,11 @@ func Handler(cfg Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		text := index
-		if cfg.Compact == nil {
-			text = text[:strings.Index(text, "POST")]
+		if cfg.Compact != nil {
+			text += indexCompact
+		}
+		if cfg.Replicas != nil {
+			text += indexReplicas
 		}
 		plain(w, http.StatusOK, text)
 	})
@@ -76,6 +91,10 @@ func Handler(cfg Config) http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	if cfg.Compact != nil {
 		mux.Handle("POST /debug/compact", compact(cfg.Compact))
+	}
+	if cfg.Replicas != nil {
+		mux.HandleFunc("GET /debug/shards", func(w http.ResponseWriter, _ *http.Request) { asJSON(w, cfg.Replicas()) })
+		mux.Handle("GET /debug/shards/{id}/digest", digest(cfg.Digest))
 	}
 	mux.HandleFunc("/debug/pprof/", short(pprof.Index))
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
