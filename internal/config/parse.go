@@ -54,17 +54,27 @@ func (st *Setting) set(s *Process, text string) error {
 	return errors.New("the table has no way to set it")
 }
 
-// setPeers parses NAME=HOST:PORT,...
+// defaultAPIPort is the port of --api where a member of peers names none.
+const defaultAPIPort = "7700"
+
+// setPeers parses NAME=HOST:PORT/PORT,...: the port of --raft, and that of --api
+// on the same host.
 func setPeers(to *[]Peer, text string) error {
 	for _, part := range strings.Split(text, ",") {
 		if part = strings.TrimSpace(part); part == "" {
 			continue
 		}
-		name, addr, _ := strings.Cut(part, "=")
-		if !pki.ValidName(name) || !validAddress(addr) || unspecified(addr) {
-			return fmt.Errorf("want NAME=HOST:PORT, such as control-1=10.0.0.1:7701, not %.80q", part)
+		name, addrs, _ := strings.Cut(part, "=")
+		raft, port, ok := strings.Cut(addrs, "/")
+		if !ok {
+			port = defaultAPIPort
 		}
-		*to = append(*to, Peer{name, addr})
+		host, _, _ := net.SplitHostPort(raft)
+		api := net.JoinHostPort(host, port)
+		if !pki.ValidName(name) || !validAddress(raft) || !validAddress(api) || unspecified(raft) {
+			return fmt.Errorf("want NAME=HOST:PORT or NAME=HOST:PORT/PORT, such as control-1=10.0.0.1:7701/7700, not %.80q", part)
+		}
+		*to = append(*to, Peer{name, raft, api})
 	}
 	return nil
 }

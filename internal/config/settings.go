@@ -105,6 +105,7 @@ type Fleet struct {
 type Peer struct {
 	Name string
 	Raft string // host:port
+	API  string // host:port
 }
 
 // Kind is the form of a setting's text; flags show it in their help.

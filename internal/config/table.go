@@ -24,7 +24,7 @@ var Settings = [...]Setting{
 	{Group: "Fleet", Key: "control", Kind: List, in: fleet,
 		Doc: "API addresses of the control members, one is enough; a control member gives those of others to join them", at: func(p *Process) any { return &p.Control }},
 	{Group: "Fleet", Key: "peers", Kind: List, in: control,
-		Doc: "members with which the control group begins, NAME=HOST:PORT of their --raft, this one too; without it and --control this one begins alone", at: func(p *Process) any { return &p.Peers }},
+		Doc: "members with which the control group begins, this one too: NAME=HOST:PORT of --raft, and /PORT of --api where that is not 7700; without it and --control this one begins alone", at: func(p *Process) any { return &p.Peers }},
 	{Group: "Fleet", Key: "join_secret", Kind: Text, in: fleet, Secret: true,
 		Doc: "secret of at least 16 bytes that lets a node into the fleet, the same on all", at: func(p *Process) any { return &p.JoinSecret }},
 	{Group: "Fleet", Key: "join_secret_file", Kind: Path, in: fleet,
