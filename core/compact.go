@@ -24,8 +24,10 @@ func (n *Node) Check() error {
 	var errs []error
 	for _, id := range n.cfg.Watcher.Current().ShardsOn(n.cfg.Node) {
 		switch r := n.replica(id); {
+		case r == nil && (*n.lost.Load())[id] != "":
+			errs = append(errs, errors.New((*n.lost.Load())[id]))
 		case r == nil:
-			errs = append(errs, fmt.Errorf("shard %d has not been started", id))
+			errs = append(errs, fmt.Errorf("shard %d has not been started: it waits for its leader to add this node", id))
 		case r.failed.Load():
 			errs = append(errs, fmt.Errorf("shard %d has stopped on this node; see the log", id))
 		case !r.settled():

@@ -71,13 +71,16 @@ func (r *replica) ask(from wire.NodeID, it *peer.Item, raw []byte, t *turn) {
 // alone says that it does not lead, so that the asker goes to the others.
 func (r *replica) absence() wire.Code {
 	switch failed := r.failed.Load(); {
-	case failed && r.solo:
+	case failed && r.single():
 		return wire.CodeStorage
 	case failed || !r.leads.Load():
 		return wire.CodeNotLeader
 	}
 	return wire.OK
 }
+
+// single reports whether the map has no other replica of the shard.
+func (r *replica) single() bool { return len(r.node.cfg.Watcher.Current().Replicas(r.id)) == 1 }
 
 // unreadable says why a read is refused.
 func (r *replica) unreadable() wire.Code {
@@ -94,6 +97,8 @@ func (r *replica) confirmReads() {
 		select {
 		case <-r.asks:
 			r.confirmRounds()
+		case <-r.gone:
+			return
 		case <-r.node.stop:
 			return
 		}

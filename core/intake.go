@@ -86,6 +86,13 @@ func (n *Node) item(from wire.NodeID, it *peer.Item, raw []byte, t *turn) {
 	case it.Op == peer.OpReply:
 		n.answered(from, it)
 		return
+	case it.Op == peer.OpSeat:
+		select {
+		case n.seats <- seatAnswer{from, *it}:
+		default:
+			n.c.seatsFull.Add(1)
+		}
+		return
 	case !it.Op.Known():
 		n.c.unknownOps.Add(1)
 		if it.Req != 0 {
@@ -95,7 +102,9 @@ func (n *Node) item(from wire.NodeID, it *peer.Item, raw []byte, t *turn) {
 	}
 	r := n.replica(it.Shard)
 	if r == nil {
-		if it.Req != 0 {
+		if it.Op == peer.OpHello {
+			t.seat(from, it, &peer.Item{Code: wire.CodeWrongShard, Node: n.leaderOf(it.Shard)})
+		} else if it.Req != 0 {
 			t.refuse(from, it.Op, it.Req, wire.CodeWrongShard, n.leaderOf(it.Shard))
 		}
 		return
@@ -110,6 +119,8 @@ func (n *Node) item(from wire.NodeID, it *peer.Item, raw []byte, t *turn) {
 		r.mu.live.Acknowledged(it.User, it.Device, it.Chat, it.Delivered, n.ackTicks())
 		r.enqueue(from, it, raw, t)
 		r.mu.Unlock()
+	case peer.OpHello:
+		r.heard(from, it, t)
 	case peer.OpBump:
 		r.bump(from, it, t)
 	case peer.OpTouch:

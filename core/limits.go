@@ -155,3 +155,57 @@ func logDB() config.LogDBConfig {
 func engine() config.EngineConfig {
 	return config.EngineConfig{ExecShards: 1, CommitShards: 1, ApplyShards: 4, SnapshotShards: 4, CloseShards: 2}
 }
+
+// The membership of groups.
+const (
+	// tendEvery is how often a node looks at which replicas it should have, when
+	// it waits for one or has one too many. A hello goes out every helloEvery:
+	// some 30 bytes a second for each replica that does not lead, in one batch
+	// per leader.
+	tendEvery  = 250 * time.Millisecond
+	helloEvery = time.Second
+
+	// strandedFor is after how long without a leader a replica asks whether the
+	// group still has it.
+	strandedFor = 3 * time.Second
+
+	// governEvery is how often a leader compares Raft with the map; a new map, a
+	// question or a change wakes it at once. It makes so many changes in a row.
+	governEvery   = time.Second
+	changesAtOnce = 8
+
+	// changeTimeout bounds the reading and the change of a membership: without a
+	// quorum neither happens, and the next round tries again.
+	changeTimeout = 2 * time.Second
+
+	// sightingFor is for how long a replica counts as alive after it was heard:
+	// two hellos may be lost. No group has more than sightingsMax replicas.
+	sightingFor  = 2500 * time.Millisecond
+	sightingsMax = 64
+
+	// promoteWithin and handOverWithin are how many entries a replica may be
+	// behind to get a vote and the leadership. Raft waits for the last of them;
+	// an entry carries what waited for it, at most 1,000 a second.
+	promoteWithin  = 10_000
+	handOverWithin = 1_000
+
+	// leadAtLeast is for how long a leader stays before it makes room for the
+	// preferred one: after a crash the shards come back one by one. A hand-over
+	// costs a shard some 20 ms; one that fails costs handOverTimeout, so the
+	// next try waits, twice as long each time.
+	leadAtLeast       = 10 * time.Second
+	handOverTimeout   = 2 * time.Second
+	handOverAgain     = 5 * time.Second
+	handOverAgainMost = 5 * time.Minute
+
+	// seatsWaiting bounds the answers about seats that wait to be looked at; what
+	// is dropped is asked again.
+	seatsWaiting = 1024
+
+	// unloadTimeout bounds how long a replica that was stopped takes to let go
+	// of its files.
+	unloadTimeout = 10 * time.Second
+
+	// measureEvery is how often the size of one shard is measured.
+	measureEvery = 2 * time.Second
+)

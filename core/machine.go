@@ -48,7 +48,8 @@ type machine struct {
 	settled time.Time       // when it was last committed
 	outs    []shard.Outcome // one per entry of an Update, reused
 
-	pending atomic.Int64 // bytes applied since the last snapshot was asked for
+	at      atomic.Uint64 // index of the last entry applied, for who looks on
+	pending atomic.Int64  // bytes applied since the last snapshot was asked for
 	entries atomic.Int64
 }
 
@@ -64,7 +65,9 @@ func (m *machine) Open(stop <-chan struct{}) (uint64, error) {
 	m.shard = shard.New(m.r.id)
 	m.view = m.r.node.store.NewView(m.r.id)
 	m.batch = m.r.node.store.NewBatch(m.r.id)
-	return m.r.node.store.Applied(m.r.id)
+	applied, err := m.r.node.store.Applied(m.r.id)
+	m.at.Store(applied)
+	return applied, err
 }
 
 // Update implements sm.IOnDiskStateMachine. It never returns an error, which
@@ -116,6 +119,7 @@ func (m *machine) apply(entries []sm.Entry) (err error) {
 		}
 	}
 	m.index, m.dirty = entries[len(entries)-1].Index, true
+	m.at.Store(m.index)
 	if m.batch.Len() < unsettledBytes && time.Since(m.settled) < unsettledFor {
 		return nil // the next tick settles it at the latest
 	}
@@ -224,7 +228,10 @@ func (m *machine) recoverFrom(r io.Reader, stop <-chan struct{}) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forget()
-	_, err := m.r.node.store.Recover(m.r.id, r, stop)
+	applied, err := m.r.node.store.Recover(m.r.id, r, stop)
+	if err == nil {
+		m.at.Store(applied)
+	}
 	return err
 }
 

@@ -28,7 +28,7 @@ func TestFailedApplyLeavesNothingBehind(t *testing.T) {
 	}
 	defer st.Close()
 	life := func() *machine {
-		m := newReplica(&Node{store: st}, 1, true).machine
+		m := newReplica(&Node{store: st}, store.Hold{Shard: 1, Replica: 1}, true).machine
 		close(m.checked)
 		if _, err := m.Open(nil); err != nil {
 			t.Fatal(err)
@@ -98,7 +98,7 @@ func TestALookTakesUpTheWholeOutbox(t *testing.T) {
 	n := &Node{store: st, log: testLog(), started: time.Now(), cfg: Config{Node: 1, Watcher: new(watch.Watcher), Now: time.Now}}
 	n.cfg.Watcher.Publish(m)
 	n.turns.New = func() any { return new(turn) }
-	r := newReplica(n, 1, true)
+	r := newReplica(n, store.Hold{Shard: 1, Replica: 1}, true)
 	n.replicas.Store(&map[wire.ShardID]*replica{1: r})
 	close(r.machine.checked)
 	if _, err := r.machine.Open(nil); err != nil {

@@ -14,10 +14,23 @@ type counters struct {
 	queueFull, readsFull, opensFull, storage  atomic.Uint64
 	refusedLanes, hintsLost, readsUnconfirmed atomic.Uint64
 	outboxCounters
-	reads, elected, failures     atomic.Uint64
-	unsent, badBatches, badItems atomic.Uint64
-	unknownOps                   atomic.Uint64
-	touchesUnread, hintsUnread   atomic.Uint64
+	linkCounters
+	reads, elected, failures   atomic.Uint64
+	touchesUnread, hintsUnread atomic.Uint64
+	groupCounters
+}
+
+// linkCounters are what was not sent and not understood.
+type linkCounters struct {
+	unsent, badBatches, badItems, unknownOps atomic.Uint64
+}
+
+// groupCounters are what became of the membership of groups.
+type groupCounters struct {
+	learnersAdded, promoted, removed, changesFailed     atomic.Uint64
+	removalsBlocked, rosterUnread, joined, replicasLost atomic.Uint64
+	dropped, dropsFailed, handedOver, handOversFailed   atomic.Uint64
+	seatsFull                                           atomic.Uint64
 }
 
 // outboxCounters are what was left to the outbox and taken up from it.
@@ -35,6 +48,9 @@ type counter struct {
 func table() []counter {
 	const refused, left = "godwit_core_refused_total", "godwit_core_dropped_total"
 	const refusedHelp = "Requests answered with a retryable error, by reason."
+	const changes, changesHelp = "godwit_core_membership_total", "Rounds of a leader over the membership of its shard, by what became of them."
+	const replicas, replicasHelp = "godwit_core_replicas_total", "Replicas that this node took up and gave up, by what happened."
+	const hands, handsHelp = "godwit_core_handovers_total", "Leaderships offered to another replica, by whether it took them."
 	const leftHelp = "Things not sent or not kept, by reason; what must arrive is repeated."
 	return []counter{
 		{"godwit_core_items_total", "", "Items applied by the replicas of this node.", func(c *counters) *atomic.Uint64 { return &c.items }},
@@ -62,6 +78,19 @@ func table() []counter {
 		{left, "hint_unread", leftHelp, func(c *counters) *atomic.Uint64 { return &c.hintsUnread }},
 		{left, "unsent_batch", leftHelp, func(c *counters) *atomic.Uint64 { return &c.unsent }},
 		{left, "bad_batch", leftHelp, func(c *counters) *atomic.Uint64 { return &c.badBatches }},
+		{changes, "add_learner", changesHelp, func(c *counters) *atomic.Uint64 { return &c.learnersAdded }},
+		{changes, "promote", changesHelp, func(c *counters) *atomic.Uint64 { return &c.promoted }},
+		{changes, "remove", changesHelp, func(c *counters) *atomic.Uint64 { return &c.removed }},
+		{changes, "failed", changesHelp, func(c *counters) *atomic.Uint64 { return &c.changesFailed }},
+		{changes, "blocked_without_majority", changesHelp, func(c *counters) *atomic.Uint64 { return &c.removalsBlocked }},
+		{changes, "unread_without_quorum", changesHelp, func(c *counters) *atomic.Uint64 { return &c.rosterUnread }},
+		{replicas, "joined", replicasHelp, func(c *counters) *atomic.Uint64 { return &c.joined }},
+		{replicas, "dropped", replicasHelp, func(c *counters) *atomic.Uint64 { return &c.dropped }},
+		{replicas, "drop_failed", replicasHelp, func(c *counters) *atomic.Uint64 { return &c.dropsFailed }},
+		{replicas, "lost", replicasHelp, func(c *counters) *atomic.Uint64 { return &c.replicasLost }},
+		{hands, "taken", handsHelp, func(c *counters) *atomic.Uint64 { return &c.handedOver }},
+		{hands, "not_taken", handsHelp, func(c *counters) *atomic.Uint64 { return &c.handOversFailed }},
+		{left, "seat_answer", leftHelp, func(c *counters) *atomic.Uint64 { return &c.seatsFull }},
 		{left, "unknown_op", leftHelp, func(c *counters) *atomic.Uint64 { return &c.unknownOps }},
 		{left, "bad_item", leftHelp, func(c *counters) *atomic.Uint64 { return &c.badItems }},
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -14,10 +13,8 @@ import (
 
 	"github.com/lni/dragonboat/v4"
 
-	"github.com/godwit-im/godwit/core/fanout"
 	"github.com/godwit-im/godwit/core/store"
 	"github.com/godwit-im/godwit/internal/link"
-	"github.com/godwit-im/godwit/shardmap"
 	"github.com/godwit-im/godwit/shardmap/watch"
 	"github.com/godwit-im/godwit/wire"
 )
@@ -44,7 +41,23 @@ type Config struct {
 	// FreeSpace tells how many bytes the disk of a directory has left; nil
 	// asks the operating system.
 	FreeSpace func(dir string) (uint64, error)
+	// leadAtLeast is how long a leader stays; 0 is the limit of that name. For
+	// tests.
+	leadAtLeast time.Duration
+	// RaftTLS are the files with which the Raft sides of nodes know each other;
+	// the zero value is for loopback: no TLS.
+	RaftTLS RaftTLS
+	// Changed is called when a shard here has another leader or another
+	// membership, so that it can be reported at once; nil tells nobody. It must
+	// not block and may be called by several goroutines at a time.
+	Changed func()
 }
+
+// RaftTLS names three PEM files: the certificate of the authority that vouches
+// for every node, and this node's certificate and key. They are read at Open.
+// The certificate must be good for the host in the node's RaftAddr and for both
+// ends of a connection.
+type RaftTLS struct{ CA, Cert, Key string }
 
 // Node is one core node. All methods are safe for concurrent use.
 type Node struct {
@@ -56,7 +69,9 @@ type Node struct {
 	started time.Time
 	stop    chan struct{}
 	jobs    chan job
+	seats   chan seatAnswer // for the keeper
 	turns   sync.Pool
+	disk    uint64 // the random number of the data directory
 	c       counters
 
 	wg     sync.WaitGroup
@@ -64,7 +79,9 @@ type Node struct {
 
 	link     atomic.Pointer[link.Link]
 	full     atomic.Bool // the disk has less than reserve left
+	handing  atomic.Bool // a shard is being handed over
 	replicas atomic.Pointer[map[wire.ShardID]*replica]
+	lost     atomic.Pointer[map[wire.ShardID]string] // why a shard of the map does not run
 
 	mu struct {
 		sync.Mutex
@@ -92,16 +109,20 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("core: waiting for a shard map; check that a control node runs: %w", err)
 	}
-	n := &Node{cfg: cfg, log: cfg.Log, started: time.Now(), stop: make(chan struct{}), jobs: make(chan job, readQueue)}
+	n := &Node{cfg: cfg, log: cfg.Log, started: time.Now(), stop: make(chan struct{}), jobs: make(chan job, readQueue), seats: make(chan seatAnswer, seatsWaiting)}
 	n.turns.New = func() any { return new(turn) }
 	n.mu.peers = make(map[wire.NodeID]bool)
 	n.mu.hints = make(map[wire.ShardID]wire.NodeID)
 	n.replicas.Store(&map[wire.ShardID]*replica{})
+	n.lost.Store(&map[wire.ShardID]string{})
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("core: cannot create the data directory: %w", err)
 	}
 	if n.store, err = store.Open(filepath.Join(cfg.Dir, "store"), store.Options{Log: cfg.Log}); err != nil {
 		return nil, err
+	}
+	if n.disk, err = n.store.Disk(); err != nil {
+		return nil, errors.Join(err, n.store.Close())
 	}
 	if n.host, err = openHost(n); err != nil {
 		return nil, errors.Join(err, n.store.Close())
@@ -112,10 +133,11 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n.wg.Go(n.ticks)
 	n.wg.Go(n.syncTails)
-	if err := n.follow(m); err != nil {
+	k := &keeper{n: n, m: m, asks: make(map[wire.ShardID]*asking), drops: make(map[wire.ShardID]store.Hold)}
+	if err := k.open(); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
-	n.wg.Go(func() { n.watchMap(m) })
+	n.wg.Go(k.keep)
 	return n, nil
 }
 
@@ -127,45 +149,6 @@ func (n *Node) Attach(l link.Link) {
 	for _, r := range n.all() {
 		r.reopen()
 	}
-}
-
-// watchMap starts the replicas that later maps place here.
-func (n *Node) watchMap(m *shardmap.Map) {
-	for {
-		changed := n.cfg.Watcher.Changed()
-		if now := n.cfg.Watcher.Current(); now.Epoch() > m.Epoch() {
-			m = now
-			if err := n.follow(m); err != nil {
-				n.log.Error("core: a replica does not start", "epoch", m.Epoch(), "err", err)
-			}
-		}
-		select {
-		case <-changed:
-		case <-n.stop:
-			return
-		}
-	}
-}
-
-// follow starts the replicas that m places here and that do not run yet. It is
-// called by one goroutine at a time.
-func (n *Node) follow(m *shardmap.Map) error {
-	for _, id := range m.ShardsOn(n.cfg.Node) {
-		if n.replica(id) != nil {
-			continue
-		}
-		if !fanout.Fits(id) {
-			return fmt.Errorf("core: shard number %d is over 65535", id)
-		}
-		r := newReplica(n, id, len(m.Replicas(id)) == 1)
-		next := maps.Clone(*n.replicas.Load())
-		next[id] = r
-		n.replicas.Store(&next)
-		if err := r.start(m.Replicas(id)); err != nil {
-			return fmt.Errorf("core: starting shard %d: %w", id, err)
-		}
-	}
-	return nil
 }
 
 // replica returns the replica of shard id on this node, or nil.
@@ -215,6 +198,7 @@ func (n *Node) Close() (err error) {
 		n.host.Close()
 		n.wg.Wait()
 		for _, r := range n.all() {
+			r.wg.Wait()
 			r.free()
 		}
 		err = n.store.Close()

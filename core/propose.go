@@ -91,6 +91,8 @@ func (r *replica) propose() {
 	for {
 		select {
 		case <-r.kick:
+		case <-r.gone:
+			return
 		case <-r.node.stop:
 			return
 		}
@@ -246,6 +248,8 @@ func (r *replica) awaitOver(number uint64) error {
 		r.mu.Unlock()
 		select {
 		case <-turned:
+		case <-r.gone:
+			return errNoQuorum
 		case <-r.node.stop:
 			return errNoQuorum
 		case <-timeout.C:

@@ -31,7 +31,7 @@ func (e *LogLostError) Error() string {
 	do := "restore the whole data directory from a backup"
 	if !e.Solo {
 		// A leader that lives on believes this node to have what it lost.
-		do = "remove this node's data directory, restart the other nodes that hold the shard, and start this one after them: it takes over what they have"
+		do = "take the node out of the fleet and let an empty directory join under a new id (start it with --replace)"
 	}
 	return fmt.Sprintf("core: the Raft log of shard %d in %s ends at entry %d, but the store has applied entry %d: a log file there is damaged or was cut; %s",
 		e.Shard, e.Dir, e.Last, e.Applied, do)
@@ -48,16 +48,20 @@ func openHost(n *Node) (host *dragonboat.NodeHost, err error) {
 		return nil, err
 	}
 	c := config.NodeHostConfig{
-		NodeHostDir:       dir,
-		RTTMillisecond:    rttMillis,
-		RaftAddress:       n.cfg.RaftAddr,
-		RaftEventListener: n,
-		MaxSendQueueSize:  inMemLog,
+		NodeHostDir:         dir,
+		RTTMillisecond:      rttMillis,
+		RaftAddress:         n.cfg.RaftAddr,
+		RaftEventListener:   n,
+		SystemEventListener: events{n: n},
+		MaxSendQueueSize:    inMemLog,
 		Expert: config.ExpertConfig{
 			LogDB:               logDB(),
 			Engine:              engine(),
 			NodeRegistryFactory: registry{n},
 		},
+	}
+	if t := n.cfg.RaftTLS; t != (RaftTLS{}) {
+		c.MutualTLS, c.CAFile, c.CertFile, c.KeyFile = true, t.CA, t.Cert, t.Key
 	}
 	if n.cfg.RaftAddr == "" {
 		c.RaftAddress = "in-process"
@@ -102,8 +106,8 @@ func checkHostname(dir string) error {
 	return nil
 }
 
-// registry tells dragonboat where a replica is: replicas are numbered like
-// their nodes, and the shard map knows a node's address. So an address may
+// registry tells dragonboat where a replica is: the lower half of its number is
+// its node, and the shard map knows a node's address. So an address may
 // change, and a node that began alone may later be joined by others.
 type registry struct{ n *Node }
 
@@ -120,16 +124,19 @@ func (registry) RemoveShard(shardID uint64) {}
 
 // Resolve implements raftio.INodeRegistry.
 func (r registry) Resolve(shard, replica uint64) (addr, connection string, err error) {
-	node, ok := r.n.cfg.Watcher.Current().Node(wire.NodeID(replica))
+	node, ok := r.n.cfg.Watcher.Current().Node(wire.NodeID(uint32(replica)))
 	if !ok || node.RaftAddr == "" {
-		return "", "", fmt.Errorf("core: the shard map has no address for node %d", replica)
+		return "", "", fmt.Errorf("core: the shard map has no address for node %d", uint32(replica))
 	}
 	return node.RaftAddr, node.RaftAddr, nil
 }
 
-// target is the name dragonboat stores for a replica's node. It insists on a
-// UUID; nobody resolves it.
-func target(id wire.NodeID) string { return fmt.Sprintf("00000000-0000-4000-8000-%012x", uint32(id)) }
+// target is the name dragonboat stores for a replica's node, with a part of the
+// number of the data directory it is in, 0 for those that began the group. It
+// insists on a UUID; nobody resolves it.
+func target(id wire.NodeID, disk uint64) string {
+	return fmt.Sprintf("%08x-%04x-4000-8000-%012x", uint32(disk), uint16(disk>>32), uint32(id))
+}
 
 // silence is the transport of a node without other replicas: nothing listens
 // and nothing is sent.
@@ -188,7 +195,9 @@ func (l raftLog) Panicf(f string, a ...any) {
 
 // LeaderUpdated implements raftio.IRaftEventListener.
 func (n *Node) LeaderUpdated(info raftio.LeaderInfo) {
-	if r := n.replica(wire.ShardID(info.ShardID)); r != nil {
-		r.leaderIs(wire.NodeID(info.LeaderID))
+	if r := n.replica(wire.ShardID(info.ShardID)); r != nil && r.hold.Replica == info.ReplicaID {
+		r.term.Store(info.Term)
+		r.leaderIs(wire.NodeID(uint32(info.LeaderID)))
+		n.changed()
 	}
 }

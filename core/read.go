@@ -83,6 +83,10 @@ func (rd *reader) answer(j job) {
 		rd.take(&p, &reply)
 	}
 	n.c.reads.Add(1)
+	if j.r.removed.Load() { // its rows may be gone
+		reply = peer.Item{Op: answerTo(it.Op), Req: it.Req, Code: wire.CodeNotLeader}
+		err = nil
+	}
 	if err != nil {
 		n.log.Error("core: reading fails; check the disk", "shard", j.r.id, "err", err)
 		reply = peer.Item{Op: answerTo(it.Op), Req: it.Req, Code: wire.CodeStorage}
@@ -185,6 +189,8 @@ func (r *replica) answerOpens() {
 		select {
 		case <-r.opens:
 			r.openRounds()
+		case <-r.gone:
+			return
 		case <-r.node.stop:
 			return
 		}

@@ -25,8 +25,9 @@ type replica struct {
 	// Set at start.
 	node    *Node
 	id      wire.ShardID
-	run     uint64 // names this life of the replica in its proposals
-	solo    bool   // it has no other replicas
+	hold    store.Hold // its place in the Raft group
+	run     uint64     // names this life of the replica in its proposals
+	solo    bool       // it has no other replicas, and there is nowhere to have them
 	machine *machine
 	session *client.Session
 	kick    chan struct{}
@@ -38,10 +39,18 @@ type replica struct {
 	// Owned by the apply goroutine; see memberReader.
 	members memberReader
 
-	leads  atomic.Bool   // leader, by the last that Raft said
-	leader atomic.Uint32 // its node, 0 when not known
-	failed atomic.Bool   // the store failed; never taken back
-	whole  atomic.Bool   // it has everything and is alone; never taken back. See read
+	leads   atomic.Bool            // leader, by the last that Raft said
+	leader  atomic.Uint32          // its node, 0 when not known
+	term    atomic.Uint64          // of that leader
+	lonely  atomic.Int64           // since when no leader is known, in Node.millis; 0: one is
+	failed  atomic.Bool            // the store failed; never taken back
+	why     atomic.Pointer[string] // it failed
+	whole   atomic.Bool            // it has everything and is alone; never taken back. See read
+	removed atomic.Bool            // Raft has removed it for good
+
+	gone chan struct{}  // closed by halt
+	wg   sync.WaitGroup // its goroutines
+	gov  governor
 
 	mu struct {
 		sync.Mutex
@@ -84,13 +93,18 @@ type asked struct {
 	req  uint64
 }
 
-func newReplica(n *Node, id wire.ShardID, solo bool) *replica {
+// newReplica makes the replica that h says. single: the map has no other of its
+// shard.
+func newReplica(n *Node, h store.Hold, single bool) *replica {
+	id := h.Shard
 	r := &replica{
-		node: n, id: id, run: rand.Uint64(), solo: solo,
+		node: n, id: id, hold: h, run: rand.Uint64(), solo: single && n.cfg.RaftAddr == "", gone: make(chan struct{}),
 		kick: make(chan struct{}, 1), opens: make(chan struct{}, 1), asks: make(chan struct{}, 1),
 	}
 	r.linger = time.AfterFunc(time.Hour, r.hurry)
 	r.linger.Stop()
+	r.gov.init()
+	r.lonely.Store(n.millis())
 	r.machine = &machine{r: r, checked: make(chan struct{})}
 	r.members = memberReader{node: n, settle: r.machine.settle, view: n.store.NewView(id)}
 	r.mu.filling, r.mu.spare = new(entry), new(entry)
@@ -99,38 +113,107 @@ func newReplica(n *Node, id wire.ShardID, solo bool) *replica {
 	return r
 }
 
-// start joins the Raft group of the replicas on nodes.
-func (r *replica) start(nodes []wire.NodeID) error {
-	shardID, replicaID := uint64(r.id), uint64(r.node.cfg.Node)
+// start has the replica take part in its Raft group. founders are the nodes that
+// begin the group, of whom this is one unless the replica was added.
+func (r *replica) start(founders []wire.NodeID) error {
+	n, shardID, number := r.node, uint64(r.id), r.hold.Replica
+	known := n.host.HasNodeInfo(shardID, number)
+	if !known && r.hold.State == store.Holding {
+		return r.logLost()
+	}
+	var members map[uint64]dragonboat.Target
+	if !known && !r.hold.Joined {
+		members = make(map[uint64]dragonboat.Target, len(founders))
+		for _, id := range founders {
+			members[uint64(id)] = target(id, 0)
+		}
+	}
+	err := r.join(members, r.config(r.hold.Joined))
+	if err == nil && r.hold.Joined {
+		err = r.rejoin()
+	}
+	if err == nil {
+		err = r.checkLog()
+	}
+	if err == nil && r.hold.State == store.Beginning {
+		r.hold.State = store.Holding
+		err = n.store.SetHold(r.hold)
+	}
+	if err != nil {
+		r.failed.Store(true)
+		if stop := n.host.StopShard(shardID); !errors.Is(stop, dragonboat.ErrShardNotFound) {
+			err = errors.Join(err, stop)
+		}
+		return err
+	}
+	close(r.machine.checked)
+	r.session = n.host.GetNoOPSession(shardID)
+	r.wg.Go(r.propose)
+	r.wg.Go(r.answerOpens)
+	r.wg.Go(r.confirmReads)
+	if n.cfg.RaftAddr != "" {
+		r.wg.Go(r.govern)
+	}
+	return nil
+}
+
+// logLost says that the Raft log of a replica that took part is not there.
+func (r *replica) logLost() error {
+	r.failed.Store(true)
+	applied, err := r.node.store.Applied(r.id)
+	switch {
+	case err != nil:
+		return err
+	case applied > 0:
+		return &LogLostError{Shard: r.id, Applied: applied, Dir: r.node.raftDir(), Solo: r.single()}
+	}
+	return &ReplicaLostError{Shard: r.id, Node: r.node.cfg.Node, Dir: r.node.cfg.Dir}
+}
+
+// config is what dragonboat is told of the replica. Changes of the membership
+// are ordered: one that was asked for before another was made is refused.
+func (r *replica) config(learns bool) config.Config {
 	c := config.Config{
-		ShardID: shardID, ReplicaID: replicaID,
+		ShardID: uint64(r.id), ReplicaID: r.hold.Replica,
 		CheckQuorum: true, PreVote: true,
 		ElectionRTT: election, HeartbeatRTT: heartbeat,
-		MaxInMemLogSize: inMemLog,
+		MaxInMemLogSize:     inMemLog,
+		OrderedConfigChange: true,
+		IsNonVoting:         learns,
 	}
 	if r.solo {
 		c.ElectionRTT, c.HeartbeatRTT = soloElection, soloHeartbeat
 	}
-	var members map[uint64]dragonboat.Target
-	if !r.node.host.HasNodeInfo(shardID, replicaID) {
-		members = make(map[uint64]dragonboat.Target, len(nodes))
-		for _, id := range nodes {
-			members[uint64(id)] = target(id)
-		}
+	return c
+}
+
+// rejoin starts a replica that was added to its group once more, as a voter,
+// when it has become one and its last snapshot says so. Started as a learner,
+// dragonboat would never let it vote; started as a voter, it would not read a
+// log that begins with the replica as a learner.
+func (r *replica) rejoin() error {
+	log, err := r.node.host.GetLogReader(uint64(r.id))
+	if err != nil {
+		return fmt.Errorf("core: reading the Raft log of shard %d: %w", r.id, err)
 	}
-	if err := r.join(members, c); err != nil {
+	_, members := log.NodeState()
+	if _, votes := members.Addresses[r.hold.Replica]; !votes {
+		return nil
+	}
+	if err := r.node.host.StopShard(uint64(r.id)); err != nil {
 		return err
 	}
-	if err := r.checkLog(); err != nil {
-		r.failed.Store(true)
-		return errors.Join(err, r.node.host.StopShard(shardID))
+	for end := time.Now().Add(unloadTimeout); ; {
+		err := r.join(nil, r.config(false))
+		if !errors.Is(err, dragonboat.ErrShardAlreadyExist) || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-time.After(readyPoll): // it is still being unloaded
+		case <-r.node.stop:
+			return err
+		}
 	}
-	close(r.machine.checked)
-	r.session = r.node.host.GetNoOPSession(shardID)
-	r.node.wg.Go(r.propose)
-	r.node.wg.Go(r.answerOpens)
-	r.node.wg.Go(r.confirmReads)
-	return nil
 }
 
 // join hands the replica to dragonboat, which panics when it cannot read its
@@ -142,7 +225,7 @@ func (r *replica) join(members map[uint64]dragonboat.Target, c config.Config) (e
 		}
 	}()
 	create := func(uint64, uint64) sm.IOnDiskStateMachine { return r.machine }
-	return r.node.host.StartOnDiskReplica(members, false, create, c)
+	return r.node.host.StartOnDiskReplica(members, r.hold.Joined, create, c)
 }
 
 // checkLog compares the Raft log with the store, before Raft takes part. A log
@@ -159,9 +242,28 @@ func (r *replica) checkLog() error {
 		return fmt.Errorf("core: reading the Raft log of shard %d: %w", r.id, err)
 	}
 	if _, last := log.GetRange(); last < applied {
-		return &LogLostError{Shard: r.id, Last: last, Applied: applied, Dir: r.node.raftDir(), Solo: r.solo}
+		return &LogLostError{Shard: r.id, Last: last, Applied: applied, Dir: r.node.raftDir(), Solo: r.single()}
 	}
 	return nil
+}
+
+// halt stops a replica for good and waits for what it started. dragonboat lets
+// go of it a moment later.
+func (r *replica) halt() {
+	r.leads.Store(false)
+	close(r.gone)
+	if err := r.node.host.StopShard(uint64(r.id)); err != nil {
+		r.node.log.Debug("core: stopping a shard", "shard", r.id, "err", err)
+	}
+	r.end()
+	r.wg.Wait()
+	r.free()
+}
+
+// stranded reports whether no leader was known for a while.
+func (r *replica) stranded(now time.Time) bool {
+	since := r.lonely.Load()
+	return since != 0 && now.Sub(r.node.started).Milliseconds()-since > strandedFor.Milliseconds()
 }
 
 // free gives back what the replica holds, after everything has stopped.
@@ -178,6 +280,8 @@ func (r *replica) fail(err error) {
 	if r.failed.Swap(true) {
 		return
 	}
+	why := err.Error()
+	r.why.Store(&why)
 	r.leads.Store(false)
 	r.leader.CompareAndSwap(uint32(r.node.cfg.Node), 0) // who asks here is not sent here
 	r.node.c.failures.Add(1)
@@ -201,6 +305,11 @@ func (r *replica) leaderIs(id wire.NodeID) {
 		id = 0
 	}
 	r.leader.Store(uint32(id))
+	if id != 0 {
+		r.lonely.Store(0)
+	} else {
+		r.lonely.CompareAndSwap(0, r.node.millis())
+	}
 	if id == r.node.cfg.Node {
 		r.begin()
 		return

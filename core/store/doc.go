@@ -13,6 +13,8 @@
 //
 //	00 00 00 00 'v'            version, uvarint
 //	00 00 00 00 'a' SSSSSSSS   applied index, u64be
+//	00 00 00 00 'd'            the directory's random number, u64be
+//	00 00 00 00 'h' SSSSSSSS   which replica is here: state u8, joined u8, replica u64be
 //	00 00 00 00 'r' SSSSSSSS   present while a snapshot is being taken in
 //	SSSSSSSS key...            the shard machine's rows
 //

@@ -49,6 +49,7 @@ type Options struct {
 type Store struct {
 	db     *pebble.DB
 	dir    string
+	fresh  bool // Open made it
 	failed atomic.Bool
 	wrote  atomic.Int64 // bytes committed since the last look of SyncTail
 	tail   atomic.Bool  // of what was committed before, an end may be in memory only
@@ -125,6 +126,7 @@ func (s *Store) checkVersion() error {
 		return err
 	}
 	if !ok {
+		s.fresh = true
 		return s.db.Set(versionKey(), binary.BigEndian.AppendUint64(nil, Version), pebble.Sync)
 	}
 	if v > Version {
