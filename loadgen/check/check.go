@@ -48,6 +48,11 @@ type Checker struct {
 	work  *workload.Plan
 	chats []chat
 
+	// OnBroken, when set before the first observation, is called with every
+	// violation as it is found. It runs under locks of the Checker and must not
+	// call it.
+	OnBroken func(Violation)
+
 	mu struct {
 		sync.Mutex
 		count map[Kind]uint64
@@ -202,8 +207,12 @@ func (c *Checker) report(kind Kind, id workload.ID, seq wire.Seq, side int, deta
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.count[kind]++
+	v := Violation{Kind: kind, Chat: c.work.Name(id.Chat), K: id.K, Seq: seq, User: c.work.User(id.Chat, side), Detail: detail}
 	if c.mu.count[kind] <= maxViolations {
-		c.mu.kept = append(c.mu.kept, Violation{Kind: kind, Chat: c.work.Name(id.Chat), K: id.K, Seq: seq, User: c.work.User(id.Chat, side), Detail: detail})
+		c.mu.kept = append(c.mu.kept, v)
+	}
+	if c.OnBroken != nil {
+		c.OnBroken(v)
 	}
 }
 
