@@ -95,8 +95,8 @@ func TestTLSMismatch(t *testing.T) {
 		core, edge         func(*link.Config)
 		coreSays, edgeSays string
 	}{
-		"the dialler does not believe": {secure(t, core), secure(t, foreign), "refuses this node's certificate", "(core core-1): is not of an authority in ca.pem"},
-		"the listener does not":        {secure(t, core), secure(t, believer), "(edge edge-1): is not of an authority in ca.pem", "refuses this node's certificate"},
+		"the dialler does not believe": {secure(t, core), secure(t, foreign), "refuses this node's certificate", "(core core-1): it is not of an authority in ca.pem"},
+		"the listener does not":        {secure(t, core), secure(t, believer), "(edge edge-1): it is not of an authority in ca.pem", "refuses this node's certificate"},
 		"plain to TLS":                 {secure(t, core), plain, "speaks without TLS, which this node requires", "requires TLS, and this node does not speak it"},
 		"TLS to plain":                 {plain, secure(t, edge), "speaks TLS, and this node does not", "does not speak TLS, which this node requires"},
 		"a core calls itself an edge": {judging(secure(t, core)), judging(secure(t, core)),

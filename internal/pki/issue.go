@@ -136,14 +136,10 @@ func (r *Request) checkOut(ca *x509.Certificate) error {
 	if _, err := os.Lstat(filepath.Join(r.OutDir, CAKeyFile)); err == nil {
 		return fault.New(fault.BadValue, "%s is an authority's directory", r.OutDir).Advise("give --out a directory of its own: the key of the authority has no place on a node")
 	}
-	old, err := readCerts(filepath.Join(r.OutDir, CertFile))
-	if err == nil {
-		role, name, err := identity(old[0])
-		if err != nil || role != r.Role || name != r.Name {
-			return fault.New(fault.BadValue, "%s holds the certificate of %s %s", r.OutDir, role, name).Advise("give --out a directory of its own for each node")
+	if old, err := readCerts(filepath.Join(r.OutDir, CertFile)); err == nil { // a damaged one is mended
+		if role, name, err := identity(old[0]); err != nil || role != r.Role || name != r.Name {
+			return fault.New(fault.BadValue, "%s holds the certificate of %s", r.OutDir, title(old[0])).Advise("give --out a directory of its own for each node")
 		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
 	}
 	caFile := filepath.Join(r.OutDir, CAFile)
 	believed, err := readCerts(caFile)

@@ -143,7 +143,7 @@ func (n *Node) verify(usage x509.ExtKeyUsage, roles []string) func(tls.Connectio
 			return errors.New("the peer shows no certificate")
 		}
 		leaf := cs.PeerCertificates[0]
-		if err := verifyChain(leaf, cs.PeerCertificates[1:], n.current().roots, usage, time.Now()); err != nil {
+		if _, err := verifyChain(leaf, cs.PeerCertificates[1:], n.current().roots, usage, time.Now()); err != nil {
 			return fmt.Errorf("the peer's certificate (%s): %w", title(leaf), err)
 		}
 		role, _, err := PeerRole(cs)
@@ -157,24 +157,40 @@ func (n *Node) verify(usage x509.ExtKeyUsage, roles []string) func(tls.Connectio
 	}
 }
 
-// verifyChain reports in words of people why a certificate is not believed.
-func verifyChain(leaf *x509.Certificate, chain []*x509.Certificate, roots *x509.CertPool, usage x509.ExtKeyUsage, now time.Time) error {
+// verifyChain returns until when a certificate is believed, or in words of
+// people why it is not.
+func verifyChain(leaf *x509.Certificate, chain []*x509.Certificate, roots *x509.CertPool, usage x509.ExtKeyUsage, now time.Time) (until time.Time, err error) {
 	between := x509.NewCertPool()
 	for _, c := range chain {
 		between.AddCert(c)
 	}
-	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{usage}})
+	ways, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{usage}})
 	var invalid x509.CertificateInvalidError
 	var unknown x509.UnknownAuthorityError
 	switch {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && now.Before(leaf.NotBefore):
-		return fmt.Errorf("is good from %s on: check the clocks of both machines", leaf.NotBefore.UTC().Format(time.RFC3339))
+		return until, fmt.Errorf("it is good from %s on: check the clocks of both machines", leaf.NotBefore.UTC().Format(time.RFC3339))
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && now.After(leaf.NotAfter):
+		return until, fmt.Errorf("it ended on %s: renew it with `godwit pki issue`", day(leaf.NotAfter))
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return fmt.Errorf("it or its authority has ended (%s): renew it with `godwit pki issue`", day(leaf.NotAfter))
+		return until, errors.New("its authority is not in its time: make a new one with `godwit pki init`, and check the clocks")
 	case errors.As(err, &unknown):
-		return fmt.Errorf("is not of an authority in %s: issue both with the same --ca", CAFile)
+		return until, fmt.Errorf("it is not of an authority in %s: issue both with the same --ca", CAFile)
+	case err != nil:
+		return until, err
 	}
-	return err
+	for _, way := range ways {
+		end := way[0].NotAfter
+		for _, c := range way[1:] {
+			if c.NotAfter.Before(end) {
+				end = c.NotAfter
+			}
+		}
+		if end.After(until) {
+			until = end
+		}
+	}
+	return until, nil
 }
 
 // title names the node of a certificate in a message.
@@ -227,7 +243,8 @@ func (n *Node) stat() (s stamp) {
 	return s
 }
 
-// soon is when a certificate that ends is worth a warning.
+// soon is when a certificate that ends is worth a warning; for one of a short
+// life it is the last third.
 const soon = 30 * 24 * time.Hour
 
 // read reads and judges the files of a node.
@@ -245,7 +262,7 @@ func read(dir string, now time.Time) (*material, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &material{cert: &tls.Certificate{PrivateKey: key, Leaf: chain[0]}, roots: x509.NewCertPool(), notAfter: chain[0].NotAfter}
+	m := &material{cert: &tls.Certificate{PrivateKey: key, Leaf: chain[0]}, roots: x509.NewCertPool()}
 	for _, c := range chain {
 		m.cert.Certificate = append(m.cert.Certificate, c.Raw)
 	}
@@ -255,7 +272,7 @@ func read(dir string, now time.Time) (*material, error) {
 	if err := m.judge(chain, key, certFile, keyFile, now); err != nil {
 		return nil, err
 	}
-	m.warn(keyFile, certFile, now)
+	m.warn(chain[0], keyFile, certFile, now)
 	return m, nil
 }
 
@@ -273,8 +290,8 @@ func (m *material) judge(chain []*x509.Certificate, key crypto.Signer, certFile,
 		return err
 	}
 	for _, usage := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
-		if err := verifyChain(leaf, chain[1:], m.roots, usage, now); err != nil {
-			return fault.New(fault.BadKeyFile, "%s %w", certFile, err).Advise("issue it with the authority in %s of the other nodes", CAFile)
+		if m.notAfter, err = verifyChain(leaf, chain[1:], m.roots, usage, now); err != nil {
+			return fault.New(fault.BadKeyFile, "the certificate in %s: %w", certFile, err).Advise("issue it with the authority in %s of the other nodes", CAFile)
 		}
 	}
 	return nil
@@ -286,11 +303,11 @@ func ended(certFile string, at time.Time) error {
 }
 
 // warn notes what should not stay.
-func (m *material) warn(keyFile, certFile string, now time.Time) {
+func (m *material) warn(leaf *x509.Certificate, keyFile, certFile string, now time.Time) {
 	if info, err := os.Stat(keyFile); err == nil && info.Mode().Perm()&0o077 != 0 {
 		m.warnings = append(m.warnings, fmt.Sprintf("%s can be read or written by others (mode %04o): chmod 600 it, and issue it anew if somebody may have", keyFile, info.Mode().Perm()))
 	}
-	if left := m.notAfter.Sub(now); left < soon {
+	if left := m.notAfter.Sub(now); left < min(soon, leaf.NotAfter.Sub(leaf.NotBefore)/3) {
 		m.warnings = append(m.warnings, fmt.Sprintf("the certificate in %s ends on %s: renew it with `godwit pki issue`", certFile, day(m.notAfter)))
 	}
 }
