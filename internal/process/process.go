@@ -11,8 +11,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,14 +25,42 @@ import (
 // StopTimeout bounds a graceful stop.
 const StopTimeout = 10 * time.Second
 
-// Role is a role of a process.
+// Config is what every process has.
+type Config struct {
+	Data  string // directory, made when it is missing
+	Admin string // host:port
+	Log   *slog.Logger
+}
+
+// Process is what Run has opened for a Role.
+type Process struct {
+	Data *Data
+	// Metrics are what the admin address shows. Parts register with it as they
+	// open.
+	Metrics *prometheus.Registry
+
+	admin   *admin.Listener
+	server  *http.Server
+	handler atomic.Pointer[http.Handler]
+	waits   atomic.Pointer[string]
+}
+
+// Admin returns the admin address that was bound, host:port.
+func (p *Process) Admin() string { return p.admin.Addr().String() }
+
+// Waits says what the start waits for, such as "for control". It is what
+// /readyz shows until everything is open.
+func (p *Process) Waits(what string) { p.waits.Store(&what) }
+
+// Role is what a process does.
 type Role interface {
 	// Open opens the parts: what may be taken by others first, so that a
 	// second process fails at once and has touched nothing. What is open when
 	// it fails Close closes.
-	Open(context.Context) error
-	// Admin returns the address that Open has opened and what to serve there.
-	Admin() (*admin.Listener, admin.Config)
+	Open(context.Context, *Process) error
+	// Admin returns what the admin address checks and offers from now on;
+	// Metrics are those of the Process.
+	Admin() admin.Config
 	// Ready is called once when everything serves, after took.
 	Ready(took time.Duration)
 	// Failed gets an error that ends the process; nil: nothing can.
@@ -44,23 +72,27 @@ type Role interface {
 	Close() error
 }
 
-// Run serves until ctx is done, then stops gracefully within StopTimeout.
-// Errors are *fault.Error, or nil after a graceful stop.
-func Run(ctx context.Context, log *slog.Logger, r Role) error {
+// Run serves until ctx is done, then stops gracefully within StopTimeout. The
+// admin address answers from the beginning: healthy, and not ready until
+// everything is open. Errors are *fault.Error, or nil after a graceful stop.
+func Run(ctx context.Context, cfg Config, r Role) error {
 	began := time.Now()
-	if err := r.Open(ctx); err != nil {
-		_ = r.Close() // what did not open is what to say
+	p, failed, err := start(cfg)
+	if err != nil {
+		return Classify(err)
+	}
+	defer p.Data.Close()
+	if err := r.Open(ctx, p); err != nil {
+		_, _ = r.Close(), p.server.Close() // what did not open is what to say
 		if ctx.Err() != nil {
 			return fault.New(fault.Interrupted, "while starting")
 		}
 		return Classify(err)
 	}
-	listener, cfg := r.Admin()
-	server := admin.NewServer(admin.Handler(cfg))
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	shown := r.Admin()
+	shown.Metrics = p.Metrics
+	p.show(shown)
 	r.Ready(time.Since(began))
-	var err error
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
@@ -68,7 +100,32 @@ func Run(ctx context.Context, log *slog.Logger, r Role) error {
 	case err = <-r.Failed():
 		err = Classify(err)
 	}
-	return errors.Join(err, stop(log, r, server))
+	return errors.Join(err, stop(cfg.Log, r, p.server))
+}
+
+// start opens what every process has. The channel gets the error with which the
+// admin address stops serving.
+func start(cfg Config) (p *Process, failed <-chan error, err error) {
+	p = &Process{Metrics: prometheus.NewRegistry()}
+	if p.Data, err = OpenData(cfg.Data); err != nil {
+		return nil, nil, err
+	}
+	if p.admin, err = admin.Listen(cfg.Admin); err != nil {
+		p.Data.Close()
+		return nil, nil, ListenFault(cfg.Admin, err)
+	}
+	p.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), p.admin)
+	p.Waits("opening")
+	p.show(admin.Config{Metrics: p.Metrics, Checks: []admin.Check{{Name: "start", Ready: func() error { return errors.New(*p.waits.Load()) }}}})
+	p.server = admin.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) }))
+	ended := make(chan error, 1)
+	go func() { ended <- p.server.Serve(p.admin) }()
+	return p, ended, nil
+}
+
+func (p *Process) show(cfg admin.Config) {
+	h := admin.Handler(cfg)
+	p.handler.Store(&h)
 }
 
 // stop ends everything within StopTimeout.
@@ -90,32 +147,4 @@ func stop(log *slog.Logger, r Role, server *http.Server) error {
 	case <-ctx.Done():
 		return fault.New(fault.StopTooSlow, "more than %s", StopTimeout)
 	}
-}
-
-// ListenAdmin opens the admin address; errors are *fault.Error.
-func ListenAdmin(addr string) (*admin.Listener, error) {
-	l, err := admin.Listen(addr)
-	if err != nil {
-		return nil, ListenFault(addr, err)
-	}
-	return l, nil
-}
-
-// CloseAdmin closes the admin address; nil and closed ones are fine.
-func CloseAdmin(l *admin.Listener) error {
-	if l == nil {
-		return nil
-	}
-	if err := l.Close(); !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
-}
-
-// Metrics returns a registry of the process's own figures and parts.
-func Metrics(parts ...prometheus.Collector) *prometheus.Registry {
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	reg.MustRegister(parts...)
-	return reg
 }

@@ -18,7 +18,7 @@ func (s *server) announce(addr Addresses, took time.Duration) {
 	fmt.Fprintf(&b, "godwit %s is ready (%d ms)\n\n", s.cfg.Version, took.Milliseconds())
 	fmt.Fprintf(&b, "  page   %s/\n", page)
 	fmt.Fprintf(&b, "  admin  http://%s/  (healthz, readyz, metrics, debug/pprof)\n", process.Reachable(addr.Admin))
-	fmt.Fprintf(&b, "  data   %s\n\n", s.data.Path())
+	fmt.Fprintf(&b, "  data   %s\n\n", s.process.Data.Path())
 	server := ""
 	if page != "http://127.0.0.1:8080" {
 		server = " --server " + page

@@ -65,9 +65,8 @@ type Addresses struct{ Public, Admin string }
 // server is what Run has opened, in the order of opening.
 type server struct {
 	cfg     Config
-	data    *process.Data
+	process *process.Process
 	watcher *watch.Watcher
-	admin   *admin.Listener
 	edge    *process.Edge
 	control *control.Control
 	core    *core.Node
@@ -79,19 +78,14 @@ var _ process.Role = (*server)(nil)
 // Run serves until ctx is done, then stops gracefully within
 // process.StopTimeout. Errors are *fault.Error, or nil after a graceful stop.
 func Run(ctx context.Context, cfg Config) error {
-	return process.Run(ctx, cfg.Log, &server{cfg: cfg, watcher: &watch.Watcher{}})
+	return process.Run(ctx, process.Config{Data: cfg.Data, Admin: cfg.Admin, Log: cfg.Log}, &server{cfg: cfg, watcher: &watch.Watcher{}})
 }
 
 // Open implements process.Role.
-func (s *server) Open(ctx context.Context) (err error) {
-	if s.data, err = process.OpenData(s.cfg.Data); err != nil {
-		return err
-	}
-	if s.admin, err = process.ListenAdmin(s.cfg.Admin); err != nil {
-		return err
-	}
+func (s *server) Open(ctx context.Context, p *process.Process) (err error) {
+	s.process = p
 	s.edge, err = process.OpenEdge(ctx, process.EdgeConfig{Settings: &s.cfg.Server, Node: edgeNode, Watcher: s.watcher,
-		Version: s.cfg.Version, Page: s.cfg.Page, Log: s.cfg.Log, DevSecret: s.data.DevSecret})
+		Version: s.cfg.Version, Page: s.cfg.Page, Log: s.cfg.Log, DevSecret: p.Data.DevSecret})
 	if err != nil {
 		return err
 	}
@@ -100,7 +94,7 @@ func (s *server) Open(ctx context.Context) (err error) {
 	if err = s.openControl(ctx); err != nil {
 		return err
 	}
-	s.core, err = core.Open(ctx, core.Config{Node: coreNode, Dir: filepath.Join(s.data.Path(), "core"), Watcher: s.watcher, Log: s.cfg.Log})
+	s.core, err = core.Open(ctx, core.Config{Node: coreNode, Dir: filepath.Join(s.process.Data.Path(), "core"), Watcher: s.watcher, Log: s.cfg.Log})
 	if err != nil {
 		return process.DataFault(ctx, err)
 	}
@@ -110,12 +104,14 @@ func (s *server) Open(ctx context.Context) (err error) {
 	s.links = []link.Link{edgeLink, coreLink}
 	s.core.Attach(coreLink)
 	s.edge.Attach(edgeLink)
+	p.Metrics.MustRegister(s.edge, s.core)
+	p.Waits("for the shards' leaders")
 	return s.core.Ready(ctx)
 }
 
 // openControl opens the control group and, at the first start, plans the map.
 func (s *server) openControl(ctx context.Context) (err error) {
-	s.control, err = control.Open(control.Config{Dir: filepath.Join(s.data.Path(), "control"), ID: controlNode, Watcher: s.watcher, Log: s.cfg.Log})
+	s.control, err = control.Open(control.Config{Dir: filepath.Join(s.process.Data.Path(), "control"), ID: controlNode, Watcher: s.watcher, Log: s.cfg.Log})
 	if err != nil {
 		return err
 	}
@@ -136,14 +132,14 @@ func (s *server) openControl(ctx context.Context) (err error) {
 }
 
 // Admin implements process.Role.
-func (s *server) Admin() (*admin.Listener, admin.Config) {
-	return s.admin, admin.Config{Metrics: process.Metrics(s.admin, s.edge, s.core), Compact: s.core.Compact, Checks: []admin.Check{
-		{Name: "edge", Ready: s.edge.Ready}, {Name: "core", Ready: s.core.Check}}}
+func (s *server) Admin() admin.Config {
+	return process.CoreAdmin(admin.Config{Checks: []admin.Check{
+		{Name: "edge", Ready: s.edge.Ready}, {Name: "core", Ready: s.core.Check}}}, s.core)
 }
 
 // Ready implements process.Role.
 func (s *server) Ready(took time.Duration) {
-	addr := Addresses{Public: s.edge.Addr(), Admin: s.admin.Addr().String()}
+	addr := Addresses{Public: s.edge.Addr(), Admin: s.process.Admin()}
 	s.announce(addr, took)
 	if s.cfg.Started != nil {
 		s.cfg.Started(addr)
@@ -167,10 +163,6 @@ func (s *server) Close() error {
 	}
 	if s.control != nil {
 		errs = append(errs, s.control.Close())
-	}
-	errs = append(errs, process.CloseAdmin(s.admin))
-	if s.data != nil {
-		s.data.Close()
 	}
 	return errors.Join(errs...)
 }
