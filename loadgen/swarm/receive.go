@@ -20,7 +20,7 @@ func (u *user) readLoop(f *framer) error {
 	var delivered wire.Seq
 	owed := false // an ack, also for a repeat: it says that ours did not count
 	for {
-		if err := f.conn.SetReadDeadline(time.Now().Add(2 * wire.Heartbeat)); err != nil {
+		if err := f.conn.SetReadDeadline(time.Now().Add(2 * u.s.opt.Heartbeat)); err != nil {
 			return err
 		}
 		op, b, err := f.read()
@@ -110,6 +110,9 @@ func (u *user) acked(id workload.ID, seq wire.Seq) {
 					u.s.Count.GroupAcked.Add(1)
 				}
 				u.s.Lat.Ack.record(u.s, m.due)
+				if told := u.s.opt.Acked; told != nil {
+					told(m.id, m.due, u.s.clock()-m.due)
+				}
 			}
 			break
 		}

@@ -28,7 +28,10 @@ import (
 type Options struct {
 	// URL is the WebSocket address, ws:// or wss://.
 	URL string
-	TLS *tls.Config
+	// More are the addresses of further edges of the same service. The users are
+	// spread over all, and one whose connection ended goes on to the next.
+	More []string
+	TLS  *tls.Config
 	// Token returns the credentials of a user. It is asked again after a
 	// net.Error; any other error ends the run.
 	Token func(context.Context, wire.UserID) (string, error)
@@ -45,6 +48,13 @@ type Options struct {
 	Connecting int
 	// MaxUnacked bounds the sends of one user without ack_sent.
 	MaxUnacked int
+	// Heartbeat is how often users ping, which has to suit the server's setting;
+	// a connection on which nothing comes for two of them is given up. 0 is
+	// wire.Heartbeat.
+	Heartbeat time.Duration
+	// Acked is told of every message that was acknowledged, once and with the
+	// latency from when it was due, on the goroutine of its sender; may be nil.
+	Acked func(id workload.ID, due, latency time.Duration)
 	// OfflineB keeps the second member of every conversation from connecting
 	// until GoOnline is called, for backlog measurements.
 	OfflineB bool
@@ -56,6 +66,9 @@ func (o *Options) defaults() {
 	}
 	if o.MaxUnacked == 0 {
 		o.MaxUnacked = 200
+	}
+	if o.Heartbeat == 0 {
+		o.Heartbeat = wire.Heartbeat
 	}
 	if o.Settle == 0 {
 		o.Settle = 15 * time.Second
@@ -177,6 +190,19 @@ func (s *Swarm) Send(ctx context.Context) time.Duration {
 	took := s.send(ctx)
 	s.Settle(context.WithoutCancel(ctx))
 	return took
+}
+
+// Clock returns the time on the clock on which messages are due: since Send
+// began.
+func (s *Swarm) Clock() time.Duration { return s.clock() }
+
+// Chat returns the conversation's id, from which its history can be asked for.
+// It is known once Connect has returned.
+func (s *Swarm) Chat(index uint32) wire.ChatID {
+	if w := &s.opt.Work; !w.IsGroup(index) {
+		return wire.DirectChat(w.User(index, 0), w.User(index, 1))
+	}
+	return s.chats[index].id
 }
 
 // SendOnly is Send for a side that nobody receives on yet: it waits for the
@@ -324,7 +350,7 @@ func (s *Swarm) closedLoop(ctx context.Context, index uint32) {
 // heartbeats pings every user once a heartbeat, spread over the interval.
 func (s *Swarm) heartbeats(ctx context.Context, all []*user) {
 	const steps = 100
-	tick := time.NewTicker(wire.Heartbeat / steps)
+	tick := time.NewTicker(s.opt.Heartbeat / steps)
 	defer tick.Stop()
 	for step := 0; ; step++ {
 		select {

@@ -36,6 +36,7 @@ type user struct {
 
 	// Owned by run.
 	token     string
+	tries     int // connections so far, for the choice of the edge
 	cursor    wire.Cursor
 	hasCursor bool
 	frame     wire.Frame
@@ -154,7 +155,7 @@ func (u *user) dial(ctx context.Context, gate chan struct{}) (*framer, error) {
 		u.token = t
 	}
 	d := ws.Dialer{Timeout: dialTimeout, TLSConfig: u.s.opt.TLS, Protocols: []string{wire.SubprotocolMsgpack}}
-	conn, br, _, err := d.Dial(ctx, u.s.opt.URL)
+	conn, br, _, err := d.Dial(ctx, u.nextURL())
 	if err != nil {
 		return nil, err
 	}
@@ -168,6 +169,16 @@ func (u *user) dial(ctx context.Context, gate chan struct{}) (*framer, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// nextURL is another edge at each call.
+func (u *user) nextURL() string {
+	n := int(u.chat) + u.side + u.tries
+	u.tries++
+	if n %= 1 + len(u.s.opt.More); n > 0 {
+		return u.s.opt.More[n-1]
+	}
+	return u.s.opt.URL
 }
 
 func (u *user) awaitWelcome(f *framer) error {
