@@ -37,6 +37,7 @@ var clocks = map[string]string{
 	"edge/api":             "the deadline of a body that nobody wants",
 	"edge/auth":            "the default of Config.Now, and how often keys are fetched",
 	"internal/link":        "deadlines of sockets and the pace of dialling",
+	"internal/pki":         "when certificates begin and end, and how often files are looked at",
 	"internal/process":     "how long the start took",
 	"loadgen/bench":        "measures",
 	"loadgen/swarm":        "measures: the schedule and the latencies are the product",
