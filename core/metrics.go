@@ -44,6 +44,10 @@ type counter struct {
 	get               func(*counters) *atomic.Uint64
 }
 
+// Applied returns how many items the replicas of this node have applied since it
+// started.
+func (n *Node) Applied() uint64 { return n.c.items.Load() }
+
 // table names every counter. Those with a label are one metric with a reason.
 func table() []counter {
 	const refused, left = "godwit_core_refused_total", "godwit_core_dropped_total"

@@ -3,6 +3,7 @@ package edge
 import (
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
@@ -19,6 +20,9 @@ type Config struct {
 	Node wire.NodeID
 	// Listen is the public address, "host:port"; port 0 picks a free one.
 	Listen string
+	// Listener, when set, is the public address that Bind has opened, instead
+	// of Listen. The edge closes it.
+	Listener *net.TCPListener
 	// CertFile and KeyFile hold a PEM certificate chain and its key. With both
 	// set the public address speaks TLS 1.3 only; the files are read again
 	// when they change.

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// bind opens the public address; its errors say what to do.
-func bind(addr string) (*net.TCPListener, error) {
+// Bind opens a public address, for Config.Listener; its errors say what to do.
+func Bind(addr string) (*net.TCPListener, error) {
 	a, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("edge: %q is not an address to listen on (%w); write host:port, such as 127.0.0.1:8080", addr, err)

@@ -109,6 +109,14 @@ var serverDrops = [...]struct {
 	{"unknown_item", func(s *Server) uint64 { return s.n.badItems.Load() }},
 }
 
+// Messages returns how many messages clients have sent here.
+func (s *Server) Messages() (n uint64) {
+	for _, l := range s.loops {
+		n += l.shared.Counters.Messages.Load()
+	}
+	return n
+}
+
 const metricPrefix = "godwit_edge_"
 
 func metricDesc(name, help string, labels ...string) *prometheus.Desc {

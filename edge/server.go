@@ -91,15 +91,19 @@ func Open(cfg Config) (*Server, error) {
 
 // listen binds the public address and prepares what serves it.
 func (s *Server) listen() error {
-	ln, err := bind(s.cfg.Listen)
-	if err != nil {
-		return err
+	ln := s.cfg.Listener
+	if ln == nil {
+		var err error
+		if ln, err = Bind(s.cfg.Listen); err != nil {
+			return err
+		}
 	}
 	if err := s.checkDevAuth(ln.Addr()); err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	s.gate = newGate(ln, s.shareDescriptors(), nil)
 	if s.cfg.CertFile != "" {
+		var err error
 		warn := func(err error) {
 			s.cfg.Log.Warn("edge: the new certificate cannot be used; the old one stays", "error", err)
 		}

@@ -16,11 +16,11 @@ import (
 	"github.com/godwit-im/godwit/wire"
 )
 
-// EdgeConfig says how to open an edge. All fields but Page and DevSecret are
-// needed.
+// EdgeConfig says how to open an edge.
 type EdgeConfig struct {
 	Settings *config.Server
 	Node     wire.NodeID
+	Listener *net.TCPListener // the public address, when it is bound already
 	Watcher  *watch.Watcher
 	Version  string       // of the program
 	Page     http.Handler // what the public address serves beside /v1 and /ws
@@ -43,8 +43,10 @@ func OpenEdge(ctx context.Context, cfg EdgeConfig) (*Edge, error) {
 	var devSecret []byte
 	var err error
 	if c.DevSignIn() {
-		if devSecret, err = cfg.DevSecret(); err != nil {
-			return nil, err
+		if devSecret = []byte(c.DevSecret); len(devSecret) == 0 {
+			if devSecret, err = cfg.DevSecret(); err != nil {
+				return nil, err
+			}
 		}
 		ac.HS256Secret = devSecret
 	}
@@ -58,7 +60,7 @@ func OpenEdge(ctx context.Context, cfg EdgeConfig) (*Edge, error) {
 		return nil, fault.New(fault.BadKeyFile, "%w", err)
 	}
 	s, err := edge.Open(edge.Config{
-		Node: cfg.Node, Listen: c.Listen, CertFile: c.TLSCert, KeyFile: c.TLSKey, Watcher: cfg.Watcher, Auth: verifier,
+		Node: cfg.Node, Listen: c.Listen, Listener: cfg.Listener, CertFile: c.TLSCert, KeyFile: c.TLSKey, Watcher: cfg.Watcher, Auth: verifier,
 		DevSecret: devSecret, InsecureDevAuth: c.InsecureDevAuth, AllowOrigins: c.AllowOrigins, MaxConnections: c.MaxConnections,
 		Heartbeat: c.Heartbeat, MaxContent: c.MaxContent, SendRate: rate(c.SendRate), OpsRate: rate(c.OpsRate), Version: cfg.Version, Page: cfg.Page, Log: cfg.Log,
 	})
