@@ -35,6 +35,18 @@ const (
 	// is anybody's to take, the rest is for files.
 	httpShare = 4
 
+	// While plain HTTP has no place free and somebody waits, a connection makes
+	// room that has said nothing at all for muteFor, or nothing more for
+	// silentFor; where its address holds a crowdShare-th of the places and the
+	// next in line comes from another, also one that has not brought its request
+	// within silentFor. A client speaks first, so muteFor is some round trips;
+	// 625 places then go through 2,500 mute connections a second. roomEvery is
+	// how often the wait looks for one.
+	muteFor    = 250 * time.Millisecond
+	silentFor  = time.Second
+	crowdShare = 4
+	roomEvery  = 25 * time.Millisecond
+
 	// inboxMax bounds the bytes that cores have sent to one loop and it has
 	// not yet handled. When it is full the batch is dropped and counted;
 	// sessions whose pushes were in it are synced again.

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -30,61 +29,6 @@ func Bind(addr string) (*net.TCPListener, error) {
 		return nil, fmt.Errorf("edge: cannot listen on %s: %w", addr, err)
 	}
 	return ln, nil
-}
-
-// gate is the public listener. It lets only so many connections in that are
-// not yet (or will never be) WebSockets; the others wait in the kernel's
-// backlog, so plain HTTP cannot eat the descriptors of live connections.
-type gate struct {
-	*net.TCPListener
-	slots chan struct{}
-	done  chan struct{}
-	once  sync.Once
-	tls   *tls.Config // nil: plain
-}
-
-func newGate(ln *net.TCPListener, slots int, cfg *tls.Config) *gate {
-	return &gate{TCPListener: ln, slots: make(chan struct{}, slots), done: make(chan struct{}), tls: cfg}
-}
-
-// Accept waits for a slot, then for a connection. When descriptors run out it
-// returns the error that net/http answers by pausing for a moment.
-func (g *gate) Accept() (net.Conn, error) {
-	select {
-	case g.slots <- struct{}{}:
-	case <-g.done:
-		return nil, net.ErrClosed
-	}
-	c, err := g.AcceptTCP()
-	if err != nil {
-		<-g.slots
-		return nil, err
-	}
-	pc := &publicConn{TCPConn: c, release: sync.OnceFunc(func() { <-g.slots })}
-	if g.tls != nil {
-		return tls.Server(pc, g.tls), nil
-	}
-	return pc, nil
-}
-
-// Close stops accepting; connections live on.
-func (g *gate) Close() error {
-	g.once.Do(func() { close(g.done) })
-	return g.TCPListener.Close()
-}
-
-// publicConn is one accepted connection while net/http has it. It gives its
-// slot of the gate back when it is closed or becomes a WebSocket. Under TLS it
-// stays beneath the tls.Conn afterwards and reads from the loop's bytes.
-type publicConn struct {
-	*net.TCPConn
-	release func()
-	shim    atomic.Pointer[shim] // set once, when a loop takes over
-}
-
-func (c *publicConn) Close() error {
-	c.release()
-	return c.TCPConn.Close()
 }
 
 // certificates serves the certificate of two files and reads them again when

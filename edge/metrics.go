@@ -105,6 +105,7 @@ var serverDrops = [...]struct {
 }{
 	{"verify_queue_full", func(s *Server) uint64 { return s.verify.full.Load() }},
 	{"rest_calls_full", func(s *Server) uint64 { return s.n.callsFull.Load() }},
+	{"http_made_room", func(s *Server) uint64 { return s.gate.madeRoom.Load() }},
 	{"bad_batch", func(s *Server) uint64 { return s.n.badBatches.Load() }},
 	{"unknown_item", func(s *Server) uint64 { return s.n.badItems.Load() }},
 }

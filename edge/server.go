@@ -112,7 +112,8 @@ func (s *Server) listen() error {
 		}
 	}
 	s.http = &http.Server{
-		Handler:           s.handler(),
+		Handler:           attended(s.handler()),
+		ConnContext:       withVisit,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       requestTimeout,
 		WriteTimeout:      requestTimeout,

@@ -32,7 +32,13 @@ var _ net.Error = errNothingYet{}
 func (c *publicConn) Read(p []byte) (int, error) {
 	s := c.shim.Load()
 	if s == nil {
-		return c.TCPConn.Read(p)
+		n, err := c.TCPConn.Read(p)
+		if n > 0 {
+			if v := c.visit.Load(); v != nil {
+				v.heard.Store(time.Now().UnixMilli())
+			}
+		}
+		return n, err
 	}
 	if len(s.in) == 0 {
 		return 0, errNothingYet{}

@@ -89,7 +89,7 @@ func (s *Server) enrol(nc net.Conn, ho *handoff) bool {
 		}
 	}
 	_, err := least.client.EnrollContext(pc.TCPConn, ho)
-	pc.release()
+	pc.leave()
 	if err != nil {
 		s.cfg.Log.Warn("edge: a loop did not take a connection", "error", err)
 		return false
