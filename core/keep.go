@@ -27,7 +27,8 @@ type keeper struct {
 	n        *Node
 	m        *shardmap.Map
 	asks     map[wire.ShardID]*asking
-	drops    map[wire.ShardID]store.Hold // of replicas that are gone and whose data is not
+	drops    map[wire.ShardID]store.Hold // of replicas that have stopped and whose data is there
+	gone     map[wire.ShardID]uint64     // the numbers of replicas that were dropped
 	measured time.Time
 	next     wire.ShardID // to be measured
 	helloAt  time.Time
@@ -67,8 +68,12 @@ func (k *keeper) open() error {
 		return err
 	}
 	for _, h := range holds {
-		if h.State == store.Dropping {
+		switch h.State {
+		case store.Dropping:
 			k.drops[h.Shard] = h
+			continue
+		case store.Gone:
+			k.gone[h.Shard] = h.Replica
 			continue
 		}
 		if err := k.start(h, k.m.Founders(h.Shard)); err != nil {
@@ -123,12 +128,16 @@ func (k *keeper) follow(opening bool) error {
 func (k *keeper) begin(id wire.ShardID, opening bool) error {
 	n := k.n
 	h := store.Hold{Shard: id, Replica: uint64(n.cfg.Node), State: store.Beginning}
-	founders := k.m.Founders(id)
+	founders, votes := k.m.Founders(id), slices.Contains(k.m.Replicas(id), n.cfg.Node)
+	_, gone := k.gone[id]
 	switch {
+	case gone:
+		k.asking(id)
+		return nil
 	case n.host.HasNodeInfo(uint64(id), h.Replica): // from before holds were noted
 		h.State = store.Holding
-	case slices.Contains(founders, n.cfg.Node):
-	case opening && slices.Contains(k.m.Replicas(id), n.cfg.Node):
+	case votes && slices.Contains(founders, n.cfg.Node):
+	case opening && votes:
 		return &ReplicaLostError{Shard: id, Node: n.cfg.Node, Dir: n.cfg.Dir}
 	default:
 		k.asking(id)
@@ -316,7 +325,8 @@ func (k *keeper) seated(s seatAnswer) {
 		if it.Flags&peer.FlagGone != 0 && uint64(it.Seq) == r.hold.Replica {
 			k.drop(id, r)
 		}
-	case k.asks[id] == nil || it.Seq != 0 || it.After == 0: // asks no longer, or has no seat yet
+	case k.asks[id] == nil || !k.placed(id) || it.Seq != 0 || it.After == 0 || it.After == k.gone[id]:
+		// Asks no longer, or has no seat yet.
 	case it.Flags&peer.FlagVoter != 0:
 		k.lose(id, &ReplicaLostError{Shard: id, Node: k.n.cfg.Node, Dir: k.n.cfg.Dir})
 	default:
@@ -360,7 +370,7 @@ func (k *keeper) drop(id wire.ShardID, r *replica) {
 }
 
 // finishDrop deletes what is left of a replica that has stopped: first what
-// Raft has, then the rows, then the note that they are to go.
+// Raft has, then the rows; then it is noted that they are gone.
 func (k *keeper) finishDrop(id wire.ShardID) error {
 	if err := k.n.removeRaft(k.drops[id]); err != nil {
 		return err
@@ -368,10 +378,13 @@ func (k *keeper) finishDrop(id wire.ShardID) error {
 	if err := k.n.store.Drop(id); err != nil {
 		return err
 	}
-	if err := k.n.store.Release(id); err != nil {
+	h := k.drops[id]
+	h.State = store.Gone
+	if err := k.n.store.SetHold(h); err != nil {
 		return err
 	}
 	delete(k.drops, id)
+	k.gone[id] = h.Replica
 	k.n.c.dropped.Add(1)
 	return nil
 }

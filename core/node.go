@@ -133,7 +133,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n.wg.Go(n.ticks)
 	n.wg.Go(n.syncTails)
-	k := &keeper{n: n, m: m, asks: make(map[wire.ShardID]*asking), drops: make(map[wire.ShardID]store.Hold)}
+	k := &keeper{n: n, m: m, asks: make(map[wire.ShardID]*asking), drops: make(map[wire.ShardID]store.Hold), gone: make(map[wire.ShardID]uint64)}
 	if err := k.open(); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}

@@ -252,7 +252,7 @@ func (r *replica) checkLog() error {
 func (r *replica) halt() {
 	r.leads.Store(false)
 	close(r.gone)
-	if err := r.node.host.StopShard(uint64(r.id)); err != nil {
+	if err := r.node.host.StopShard(uint64(r.id)); err != nil && !errors.Is(err, dragonboat.ErrShardNotFound) {
 		r.node.log.Debug("core: stopping a shard", "shard", r.id, "err", err)
 	}
 	r.end()

@@ -34,6 +34,8 @@ type world struct {
 	hub   *link.Hub
 	watch *watch.Watcher
 	wires *wires // between the Raft sides; nil: they call each other directly
+	tls   map[wire.NodeID]RaftTLS
+	leads time.Duration // for how long leaders stay at least; 0: the usual
 	cores map[wire.NodeID]*coreNode
 	edge  *edge
 }
@@ -109,6 +111,7 @@ func (w *world) start(id wire.NodeID, dir string) *coreNode {
 	}
 	n, err := Open(context.Background(), Config{
 		Node: id, Dir: dir, Watcher: watcher, RaftAddr: node.RaftAddr, Log: testLog().With("node", id),
+		RaftTLS: w.tls[id], leadAtLeast: w.leads,
 	})
 	if err != nil {
 		w.t.Fatal(err)

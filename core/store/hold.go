@@ -22,9 +22,12 @@ const (
 	Holding HoldState = 2
 	// Dropping: Raft has removed it for good, and its data is being deleted.
 	Dropping HoldState = 3
+	// Gone: its data is deleted. The note stays, so that the node does not begin
+	// the group a second time; it comes back under another number or not at all.
+	Gone HoldState = 4
 )
 
-// Hold says that the directory has a replica of a shard. It outlives the Raft
+// Hold says that the directory has, or had, a replica of a shard. It outlives the Raft
 // log, and so tells a replica that lost its log from one that never was.
 type Hold struct {
 	Shard   wire.ShardID
@@ -43,11 +46,6 @@ func (s *Store) SetHold(h Hold) error {
 	}
 	v = binary.BigEndian.AppendUint64(v, h.Replica)
 	return s.write(func() error { return s.db.Set(holdKey(h.Shard), v, pebble.Sync) })
-}
-
-// Release forgets that the directory has a replica of the shard, durably.
-func (s *Store) Release(id wire.ShardID) error {
-	return s.write(func() error { return s.db.Delete(holdKey(id), pebble.Sync) })
 }
 
 // Holds returns what SetHold noted, by shard.
