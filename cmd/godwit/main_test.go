@@ -81,7 +81,7 @@ func hasFlag(t *testing.T, cmds []*cobra.Command, name string) bool {
 	t.Helper()
 	for _, c := range cmds {
 		c.InitDefaultHelpFlag()
-		if c.Flags().Lookup(name) != nil {
+		if c.Flags().Lookup(name) != nil || c.HasSubCommands() && hasFlag(t, c.Commands(), name) && name != "help" {
 			return true
 		}
 	}

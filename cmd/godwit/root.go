@@ -23,6 +23,8 @@ func commands() []*cobra.Command {
 		newTokenCmd(),
 		newBenchCmd(),
 		newLoadCmd(),
+		newConfigCmd(),
+		newPKICmd(),
 		newExplainCmd(),
 		newVersionCmd(),
 	}

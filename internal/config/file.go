@@ -47,7 +47,9 @@ func readFile(role Role, name string) (said, []error) {
 		case twice:
 			problems = append(problems, fault.New(fault.BadConfigFile, "%s says %s twice, once as a key of a table", where, key).Advise("remove one of them"))
 		default:
-			s.put(st, textOf(k.Get(path)), Origin{FromFile, where, path})
+			if text := textOf(k.Get(path)); text != "" { // as in the environment, empty is not said
+				s.put(st, text, Origin{FromFile, where, path})
+			}
 		}
 	}
 	return s, problems

@@ -61,7 +61,6 @@ type Server struct {
 	AuthJWKSURL     string
 	AuthIssuer      string
 	AuthAudience    string
-	DevSecret       string // of development sign-in; empty: one is made in the data directory
 	InsecureDevAuth bool
 
 	AllowOrigins   []string

@@ -76,8 +76,6 @@ var Settings = [...]Setting{
 		Doc: "what iss of a token must be", at: func(p *Process) any { return &p.AuthIssuer }},
 	{Group: "Sign-in", Key: "auth_audience", Kind: Text, in: clients,
 		Doc: "what aud of a token must hold", at: func(p *Process) any { return &p.AuthAudience }},
-	{Group: "Sign-in", Key: "dev_secret", Kind: Text, in: clients, Secret: true,
-		Doc: "secret of at least 32 bytes for tokens of development sign-in, the same on edges that should take each other's; without it each makes its own", at: func(p *Process) any { return &p.DevSecret }},
 	{Group: "Sign-in", Key: "insecure_dev_auth", Kind: Bool, in: clients, Default: "false",
 		Doc: "offer development sign-in to other machines too", at: func(p *Process) any { return &p.InsecureDevAuth }},
 
