@@ -47,9 +47,9 @@ func (s *Server) handler() http.Handler {
 	api.Register(mux, cfg)
 	mux.Handle("/", page(s.cfg.Page))
 	if s.cfg.DevSecret != nil && !s.cfg.InsecureDevAuth {
-		return s.loopbackOnly(mux)
+		return api.Patient(s.loopbackOnly(mux))
 	}
-	return mux
+	return api.Patient(mux)
 }
 
 // loopbackOnly refuses requests that name another host. Development sign-in

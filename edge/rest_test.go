@@ -1,11 +1,14 @@
 package edge
 
 import (
+	"bufio"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/godwit-im/godwit/wire"
 )
@@ -130,5 +133,31 @@ func TestDevSignInKeepsToLoopbackNames(t *testing.T) {
 	f = start(t, func(c *Config) { c.InsecureDevAuth = true })
 	if got := ask(f, "chat.example"); got != 200 {
 		t.Errorf("a name that the operator allowed: %d", got)
+	}
+}
+
+// Who sends a body slowly where none is wanted still reads the answer.
+func TestSlowBodyIsAnswered(t *testing.T) {
+	f := start(t, nil)
+	waits := map[string]net.Conn{}
+	for _, line := range []string{"POST /", "GET /docs", "POST /nope", "POST /ws", "PUT /v1/chats"} {
+		nc, err := net.Dial("tcp", f.srv.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = nc.Close() })
+		if _, err = io.WriteString(nc, line+" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"); err != nil {
+			t.Fatal(err)
+		}
+		waits[line] = nc
+	}
+	for line, nc := range waits {
+		_ = nc.SetReadDeadline(time.Now().Add(2 * requestTimeout))
+		resp, err := http.ReadResponse(bufio.NewReader(nc), nil)
+		if err != nil {
+			t.Errorf("%s: no answer: %v", line, err)
+			continue
+		}
+		_ = resp.Body.Close()
 	}
 }

@@ -68,7 +68,8 @@ const (
 	bodyTimeout = 10 * time.Second
 )
 
-// Register adds the interface to mux: /v1/..., /openapi.json and /docs.
+// Register adds the interface to mux: /v1/..., /openapi.json and /docs. Serve
+// the mux through Patient.
 func Register(mux *http.ServeMux, cfg Config) {
 	a := &api{cfg: cfg}
 	hc := huma.DefaultConfig("godwit", cfg.Version)
@@ -80,12 +81,11 @@ func Register(mux *http.ServeMux, cfg Config) {
 	hc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		bearer: {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
 	}
-	pm := patientMux{mux}
-	h := humago.New(pm, hc)
+	h := humago.New(mux, hc)
 	h.UseMiddleware(a.authenticate(h), knownQuery(h), tableStatus)
 	a.problem = h.OpenAPI().Components.Schemas.Schema(problemType, true, "Problem")
 	a.register(h)
-	pm.HandleFunc("/v1/", elsewhere(h.OpenAPI()))
+	mux.HandleFunc("/v1/", elsewhere(h.OpenAPI()))
 	mux.Handle("GET /docs", docs(h.OpenAPI()))
 }
 

@@ -53,7 +53,7 @@ func serve(c *core, dev bool) http.Handler {
 		}
 	}
 	api.Register(mux, cfg)
-	return mux
+	return api.Patient(mux)
 }
 
 func request(h http.Handler, method, path, body string, as string) *httptest.ResponseRecorder {

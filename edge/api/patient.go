@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// patientMux registers handlers that read what is left of a request's body, up
-// to maxDrain bytes, before they answer. A client that is still sending would
-// otherwise find its connection reset, and never see why it was refused.
-type patientMux struct{ *http.ServeMux }
-
-// HandleFunc implements humago.Mux.
-func (m patientMux) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) {
-	m.ServeMux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+// Patient returns h so that what is left of a request's body, up to maxDrain
+// bytes, is read before the answer goes out. A client that is still sending
+// would otherwise find its connection reset, and never see why it was refused;
+// and one that sends slowly would use up the time for the answer.
+func Patient(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Body == nil || r.Body == http.NoBody {
-			h(w, r)
+			h.ServeHTTP(w, r)
 			return
 		}
 		body := &openBody{from: r.Body}
 		asks := r.Header.Get("Expect") != ""
 		r = r.WithContext(r.Context()) // the server goes on with the body it made
 		r.Body = body
-		h(&patientWriter{ResponseWriter: w, body: body, asks: asks}, r)
+		pw := &patientWriter{ResponseWriter: w, body: body, asks: asks}
+		h.ServeHTTP(pw, r)
+		pw.drain() // of an answer without a word
 	})
 }
 
