@@ -154,7 +154,7 @@ var Codes = [...]Spec{
 		"Edges, cores and control members talk TLS 1.3 and show each other certificates. Without them only loopback addresses are used, unless told otherwise."},
 	{JoinSecret, "join_secret", ExitRefused, "control refuses the join secret",
 		"give this process the join secret of the control nodes",
-		"The secret is compared as it is: look for a trailing space or line. Every role of a fleet has the same one."},
+		"Every role of a fleet has the same one. Space and line ends around it do not count."},
 	{ClockOff, "clock_off", ExitRefused, "the clock differs from control's by more than 5 s",
 		"set the clock (chrony, systemd-timesyncd) and start again",
 		"Entries are stamped with the clock of the shard's leader; a clock that is off would stamp messages wrongly."},

@@ -128,7 +128,10 @@ type Control struct {
 	term     atomic.Pointer[term] // nil: this member does not lead, or not yet
 	stop     chan struct{}        // closed by Close
 	driver   sync.WaitGroup
-	silent   sync.Map // raft.ServerID of a member that the leader does not reach: time.Time since
+	// leaderless is when the last change of the leader was, in ms: if there is
+	// none, since when.
+	leaderless atomic.Int64
+	silent     sync.Map // raft.ServerID of a member that the leader does not reach: time.Time since
 
 	release   func() error // all that Open took, but for raft
 	closeOnce sync.Once
@@ -225,6 +228,7 @@ func (c *Control) start(cfg Config, undo *closers) error {
 		return fmt.Errorf("control: start: %w", err)
 	}
 	c.raft = r
+	c.leaderless.Store(time.Now().UnixMilli())
 	r.RegisterObserver(raft.NewObserver(nil, false, c.observe))
 	return nil
 }

@@ -24,7 +24,7 @@ import (
 type APIConfig struct {
 	Listener   net.Listener // Close closes it
 	TLS        *tls.Config  // the server's side; nil: plain HTTP, which is for loopback
-	Secret     string       // the join secret, not empty
+	Secret     string       // the join secret, not empty; space around it does not count
 	MaxWaiting int          // calls that wait for a map at a time; 0: 8,192, two for each node
 	MaxCalls   int          // other calls at a time; 0: 256
 }
@@ -63,6 +63,7 @@ type API struct {
 // Serve answers the calls of package api on a listener. The member must run a
 // fleet (Config.Fleet).
 func (c *Control) Serve(cfg APIConfig) (*API, error) {
+	cfg.Secret = strings.TrimSpace(cfg.Secret)
 	if c.settings == nil || cfg.Listener == nil || cfg.Secret == "" {
 		return nil, errors.New("control: Serve needs a member with Config.Fleet, a Listener and a Secret")
 	}
@@ -79,13 +80,15 @@ func (c *Control) Serve(cfg APIConfig) (*API, error) {
 	a.mu.logged = make(map[string]bool)
 	a.server = &http.Server{
 		Handler:           a.routes(),
-		TLSConfig:         cfg.TLS,
+		TLSConfig:         cfg.TLS.Clone(), // the server writes to it
+		Protocols:         new(http.Protocols),
 		ReadHeaderTimeout: headerWithin,
 		WriteTimeout:      api.MaxWait + answerWithin,
 		IdleTimeout:       idleFor,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
 	}
+	a.server.Protocols.SetHTTP1(true) // one kind of connection, whose deadlines are plain
 	a.serving.Go(func() {
 		var err error
 		if cfg.TLS != nil {

@@ -15,15 +15,20 @@ import (
 	"github.com/godwit-im/godwit/wire"
 )
 
-// fleet shows all there is. The leader answers; when there is none, each member
-// shows what it has, which may be old and lacks all reports.
+// leaderlessAfter is how long nobody must have led before a member shows a
+// fleet by itself: until then somebody is about to.
+const leaderlessAfter = 3 * time.Second
+
+// fleet shows all there is. The leader answers; when there is none for a while,
+// each member shows what it has, which may be old and lacks all reports.
 func (a *API) fleet(*http.Request) (any, error) {
 	c := a.control
 	s, now := c.State(), nowMS()
 	t := c.leading()
 	if t == nil {
 		p := c.elsewhere()
-		if p.Leader != "" {
+		since := time.UnixMilli(c.leaderless.Load())
+		if p.Leader != "" || s.Cluster == "" || time.Since(since) < leaderlessAfter {
 			return nil, p
 		}
 		return c.view(s, fleet.Reports{}, now, ""), nil
@@ -84,6 +89,7 @@ func (c *Control) observe(o *raft.Observation) bool {
 	switch e := o.Data.(type) {
 	case raft.LeaderObservation:
 		c.silent.Clear()
+		c.leaderless.Store(time.Now().UnixMilli())
 		c.log.Info("control leader", "leader", string(e.LeaderID), "address", string(e.LeaderAddr))
 	case raft.FailedHeartbeatObservation:
 		c.silent.Store(e.PeerID, e.LastContact)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 // ClientConfig says how to reach control.
 type ClientConfig struct {
 	Addrs  []string    // API addresses, host:port, at least one
-	Secret string      // the join secret
+	Secret string      // the join secret; space around it does not count
 	TLS    *tls.Config // nil: plain HTTP
 }
 
@@ -56,7 +57,7 @@ const (
 
 // NewClient returns a client; it connects when it is first used.
 func NewClient(cfg ClientConfig) *Client {
-	c := &Client{scheme: "http", secret: cfg.Secret}
+	c := &Client{scheme: "http", secret: strings.TrimSpace(cfg.Secret)}
 	if cfg.TLS != nil {
 		c.scheme = "https"
 	}
