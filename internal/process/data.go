@@ -45,6 +45,13 @@ var ours = [...]string{lockFile, versionFile, versionFile + newSuffix, secretFil
 // writes nothing into a directory that holds something else.
 // Errors are DataForeign, DataInUse, DataTooNew, DataBroken and DataNotWritable.
 func OpenData(path string) (*Data, error) {
+	return OpenDir(path, func(name string) bool { return slices.Contains(ours[:], name) })
+}
+
+// OpenDir is OpenData for a directory in which other names are godwit's: a
+// directory without VERSION that holds a name which ours does not know is
+// somebody else's.
+func OpenDir(path string, ours func(name string) bool) (*Data, error) {
 	path, err := filepath.Abs(path)
 	if err == nil {
 		err = os.MkdirAll(path, 0o700)
@@ -52,7 +59,7 @@ func OpenData(path string) (*Data, error) {
 	if err != nil {
 		return nil, notWritable(err)
 	}
-	if err := checkForeign(path); err != nil {
+	if err := checkForeign(path, ours); err != nil {
 		return nil, err
 	}
 	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
@@ -89,7 +96,7 @@ func (d *Data) sign() error {
 
 // checkForeign refuses a directory with files in it that was never a data
 // directory: one without the number of a format in VERSION.
-func checkForeign(path string) error {
+func checkForeign(path string, ours func(string) bool) error {
 	if _, err := readFormat(path); err == nil {
 		return nil
 	}
@@ -98,7 +105,7 @@ func checkForeign(path string) error {
 		return notWritable(err)
 	}
 	for _, e := range entries {
-		if !slices.Contains(ours[:], e.Name()) {
+		if !ours(e.Name()) {
 			return fault.New(fault.DataForeign, "%s holds %q", path, e.Name())
 		}
 	}
@@ -142,18 +149,59 @@ func (d *Data) checkFormat() error {
 }
 
 // DevSecret returns the secret for tokens of development, made at first use.
-func (d *Data) DevSecret() ([]byte, error) {
-	s, err := DevSecret(d.path)
+func (d *Data) DevSecret() ([]byte, error) { return d.Secret(secretFile) }
+
+// Secret returns the secret in a file of the directory, made at first use: 43
+// letters and signs that a header can carry.
+func (d *Data) Secret(name string) ([]byte, error) {
+	b, err := os.ReadFile(filepath.Join(d.path, name))
 	if !errors.Is(err, fs.ErrNotExist) {
-		return s, err
+		return []byte(strings.TrimSpace(string(b))), err
 	}
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // never fails
-	text := base64.RawURLEncoding.EncodeToString(b[:])
-	if err := WriteFile(filepath.Join(d.path, secretFile), []byte(text+"\n")); err != nil {
+	var random [32]byte
+	_, _ = rand.Read(random[:]) // never fails
+	text := base64.RawURLEncoding.EncodeToString(random[:])
+	if err := WriteFile(filepath.Join(d.path, name), []byte(text+"\n")); err != nil {
 		return nil, notWritable(err)
 	}
 	return []byte(text), nil
+}
+
+// ShareDevSecret gives a data directory that is to be made the secret of
+// another, so that each takes the tokens of the other. One that it has stays.
+func ShareDevSecret(path string, secret []byte) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return notWritable(err)
+	}
+	name := filepath.Join(path, secretFile)
+	if _, err := os.Stat(name); err == nil {
+		return nil
+	}
+	if err := WriteFile(name, append(secret, '\n')); err != nil {
+		return notWritable(err)
+	}
+	return nil
+}
+
+// Owner returns the process that has a data directory open, 0 when none has.
+func Owner(path string) (pid int) {
+	f, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR, 0)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	if unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) == nil {
+		return 0
+	}
+	b, err := os.ReadFile(f.Name())
+	if err != nil {
+		return 0
+	}
+	pid, err = strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil || pid < 2 {
+		return 0
+	}
+	return pid
 }
 
 // DevSecret returns the development secret of a server's data directory. The

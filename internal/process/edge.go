@@ -43,10 +43,8 @@ func OpenEdge(ctx context.Context, cfg EdgeConfig) (*Edge, error) {
 	var devSecret []byte
 	var err error
 	if c.DevSignIn() {
-		if devSecret = []byte(c.DevSecret); len(devSecret) == 0 {
-			if devSecret, err = cfg.DevSecret(); err != nil {
-				return nil, err
-			}
+		if devSecret, err = cfg.DevSecret(); err != nil {
+			return nil, err
 		}
 		ac.HS256Secret = devSecret
 	}
