@@ -3,11 +3,14 @@ package link
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/godwit-im/godwit/internal/pki"
 	"github.com/godwit-im/godwit/wire"
 )
 
@@ -48,6 +51,9 @@ type heard struct {
 // written without a reader or a buffer.
 func hear(in []byte) (h heard) {
 	le := binary.LittleEndian
+	if len(in) > 0 && in[0] == tlsHandshake {
+		return heard{answered: true, code: refuseWithTLS}
+	}
 	if len(in) < helloHead || string(in[:4]) != linkMagic {
 		return h
 	}
@@ -113,6 +119,8 @@ func FuzzConnection(f *testing.F) {
 	f.Add(batch(batch(batch(good.append(nil), 3), 0), 1), uint16(1))
 	f.Add(batch(batch(good.append(nil), readBuffer), readBuffer+1), uint16(1000))
 	f.Add(batch(good.append(nil), 2*readStep+1), uint16(60000))
+	f.Add([]byte{tlsHandshake, 3, 1, 0, 2, 1, 0}, uint16(2))
+	f.Add([]byte{tlsHandshake, 3, 1, 0xff, 0xff, 1}, uint16(100)) // a record that never comes
 	f.Add(append(good.append(nil), 0xff, 0xff, 0xff, 0xff, 1), uint16(5))
 	f.Add(append(good.append(nil), 0xfc, 0xff, 0x7f, 0, 1), uint16(5)) // MaxBatch that never comes
 	f.Fuzz(func(t *testing.T, in []byte, step uint16) {
@@ -133,7 +141,7 @@ func FuzzConnection(f *testing.F) {
 		}
 		if c.out.Len() > 0 {
 			h, err := readHello(&c.out)
-			if err != nil || h.from != 1 || c.out.Len() > 0 {
+			if err != nil || h.from != 1 && h.code != refuseWithTLS || c.out.Len() > 0 {
 				t.Fatalf("the answer is no hello of node 1: %+v, %v", h, err)
 			}
 			got.answered, got.code = true, h.code
@@ -156,6 +164,45 @@ func FuzzConnection(f *testing.F) {
 		}
 		if len(node.mu.peers) != 0 {
 			t.Error("a peer is left")
+		}
+	})
+}
+
+// FuzzKnock says anything, without a certificate, to a node that requires TLS:
+// nobody comes up, and who speaks plainly is told why.
+func FuzzKnock(f *testing.F) {
+	dir := f.TempDir()
+	node := filepath.Join(dir, "node")
+	if err := errors.Join(pki.Init(dir), pki.Issue(pki.Request{CADir: dir, OutDir: node, Role: pki.Core, Name: "a", Hosts: []string{"a"}})); err != nil {
+		f.Fatal(err)
+	}
+	certs, err := pki.Load(node)
+	if err != nil {
+		f.Fatal(err)
+	}
+	good := hello{from: 7, to: 1, boot: 1, cluster: "test"}
+	f.Add([]byte{}, uint16(1))
+	f.Add(good.append(nil), uint16(3))
+	f.Add([]byte("gwlk but no more"), uint16(3))
+	f.Add([]byte{tlsHandshake, 3, 1, 0, 2, 1, 0}, uint16(2))
+	f.Add([]byte{tlsHandshake, 3, 1, 0xff, 0xff, 1}, uint16(100))
+	f.Add([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), uint16(9))
+	f.Fuzz(func(t *testing.T, in []byte, step uint16) {
+		node, err := Listen(Config{ID: 1, Cluster: "test", TLS: &TLS{Server: certs.Server(), Client: certs.Client()}, Events: Events{
+			Up: func(p wire.NodeID) { t.Errorf("%d is up", p) },
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &tape{in: in, step: max(1, int(step))}
+		node.answer(c)
+		if err := node.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readHello(bytes.NewReader(in)); err == nil {
+			if h, err := readHello(&c.out); err != nil || h.code != refuseWithoutTLS {
+				t.Errorf("a plain hello is answered with %+v, %v", h, err)
+			}
 		}
 	})
 }

@@ -54,7 +54,7 @@ func (t *TCP) secureIn(nc net.Conn) (net.Conn, refuse, error) {
 		if errors.Is(err, io.EOF) {
 			return nil, saidNothing, err
 		}
-		return nil, refuseGarbage, fmt.Errorf("link: nothing was said in time: %w", err)
+		return nil, refuseGarbage, fmt.Errorf("link: the connection ended before a hello: %w", err)
 	}
 	addr := nc.RemoteAddr().String()
 	nc = &begun{Conn: nc, first: first[:]}
