@@ -17,6 +17,10 @@ import (
 func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newServeCmd(),
+		newDemoCmd(),
+		newControlCmd(),
+		newCoreCmd(),
+		newEdgeCmd(),
 		newChatCmd(),
 		newSendCmd(),
 		newRecvCmd(),
