@@ -45,13 +45,14 @@ func (a *API) join(r *http.Request, t *term) (any, error) {
 		a.control.log.Info("node joined", "node", id, "name", q.Name, "role", q.Role, "zone", q.Zone)
 	}
 	t.mu.Lock()
+	s := a.control.State()
+	t.mu.reports.Expect(s, nowMS()) // its first report is awaited from now on
 	_, err = t.seat(id, q.Instance)
 	t.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
 	t.nudge()
-	s := a.control.State()
 	return api.JoinAnswer{Cluster: s.Cluster, ID: id, Control: a.control.apis(), Settings: s.Settings}, nil
 }
 

@@ -37,10 +37,13 @@ func (m *Member) followMap(life context.Context) {
 		m.mu.Lock()
 		m.mu.repoll = cancel
 		m.mu.Unlock()
+		start := time.Now()
 		next, err := m.client.Map(poll, have, api.MaxWait)
 		repolled := poll.Err() != nil
 		cancel()
 		switch {
+		case err == nil && next == nil && time.Since(start) < api.ReportEvery:
+			pause(life, api.ReportEvery) // it did not wait as asked
 		case err == nil:
 			m.cfg.Watcher.Publish(next)
 		case life.Err() == nil && !repolled:
