@@ -8,7 +8,7 @@ NEED    := ./internal/ci/need.sh
 export CGO_ENABLED ?= 0
 export GOFLAGS     ?= -buildvcs=false
 
-.PHONY: help build run test check lint unit race fuzz web browser bench clean
+.PHONY: help build run test check lint unit race fuzz web browser bench chaos clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ browser: build ## two users in a real Chromium against bin/godwit
 
 bench: build ## measure the scoreboard's rows on this machine, as a table and as JSON
 	./bin/godwit bench --json bench-out/bench.json
+
+chaos: build ## break a fleet of real processes for CHAOS_FOR (default 10m) from CHAOS_SEED, and judge; all of it as root only
+	$(GO) build -o bin/chaos ./internal/chaos/main
+	./bin/chaos --for $${CHAOS_FOR:-10m} --seed $${CHAOS_SEED:-0} $(CHAOS_ARGS)
 
 clean: ## remove what the targets above made
 	rm -rf bin bench-out web/node_modules web/test-results web/playwright-report

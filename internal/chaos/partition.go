@@ -1,0 +1,3 @@
+package chaos
+
+func networkFaults() []Fault { return nil }
