@@ -12,6 +12,7 @@ import (
 
 	"github.com/godwit-im/godwit/internal/config"
 	"github.com/godwit-im/godwit/internal/fault"
+	"github.com/godwit-im/godwit/internal/pki"
 )
 
 func newConfigCmd() *cobra.Command {
@@ -113,6 +114,9 @@ func checkConfig(cmd *cobra.Command, role config.Role, file, output string) erro
 		return err
 	}
 	reading := config.Read(role, flags, os.Environ())
+	if p := &reading.Process; p.PKI != "" && len(reading.Problems) == 0 {
+		reading.Problems = certificateProblems(p)
+	}
 	problems := make([]string, 0, len(reading.Problems))
 	for _, err := range reading.Problems {
 		problems = append(problems, strings.TrimPrefix(fault.Line(err), "godwit: "))
@@ -135,6 +139,19 @@ func checkConfig(cmd *cobra.Command, role config.Role, file, output string) erro
 	}
 	if output == "text" {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s is right for %s\n", file, role)
+	}
+	return nil
+}
+
+// certificateProblems judges the certificate that the settings name.
+func certificateProblems(p *config.Process) []error {
+	n, err := pki.Load(p.PKI)
+	switch {
+	case err != nil:
+		return []error{err}
+	case n.Role() != string(p.Role) || n.Name() != p.Name:
+		return []error{fault.New(fault.BadKeyFile, "%s holds the certificate of %s %s, and this is %s %s", p.PKI, n.Role(), n.Name(), p.Role, p.Name).
+			Advise("correct pki or name, or issue a certificate for this node")}
 	}
 	return nil
 }
