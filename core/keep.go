@@ -64,7 +64,7 @@ func (k *keeper) open() error {
 	if err != nil {
 		return err
 	}
-	if err := k.checkStore(); err != nil {
+	if err := k.checkStore(holds); err != nil {
 		return err
 	}
 	for _, h := range holds {
@@ -89,16 +89,23 @@ func (k *keeper) open() error {
 }
 
 // checkStore refuses a directory whose Raft logs are there and whose rows are
-// not.
-func (k *keeper) checkStore() error {
-	if !k.n.store.Fresh() {
+// not, now and whenever it is opened again.
+func (k *keeper) checkStore(holds []store.Hold) error {
+	lost := slices.ContainsFunc(holds, func(h store.Hold) bool { return h.State == store.RowsLost })
+	if k.n.store.Fresh() {
+		if info := k.n.host.GetNodeHostInfo(dragonboat.NodeHostInfoOption{}); info != nil {
+			for _, l := range info.LogInfo {
+				lost = true
+				if err := k.n.store.SetHold(store.Hold{Shard: wire.ShardID(l.ShardID), Replica: l.ReplicaID, State: store.RowsLost}); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if !lost {
 		return nil
 	}
-	info := k.n.host.GetNodeHostInfo(dragonboat.NodeHostInfoOption{})
-	if info == nil || len(info.LogInfo) == 0 {
-		return nil
-	}
-	return fmt.Errorf("core: %s has Raft logs, but the store beside it is new: the store was removed; restore the whole data directory from a backup, or remove it and let the node join under a new id", k.n.raftDir())
+	return fmt.Errorf("core: %s has Raft logs, and the store that belongs to them was removed; restore the whole data directory from a backup, or remove it and let the node join under a new id (start it with --replace)", k.n.raftDir())
 }
 
 // follow starts what the map places here and does not run. While the node

@@ -41,7 +41,9 @@ func newFleet(t *testing.T, nodes, replicas, shards int, with ...func(*world)) *
 	}
 	w.watch.Publish(m)
 	for _, id := range upTo(nodes) {
-		w.start(id, t.TempDir())
+		if id != w.late {
+			w.start(id, t.TempDir())
+		}
 	}
 	w.edge = newEdge(w)
 	t.Cleanup(w.close)

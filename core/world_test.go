@@ -35,6 +35,7 @@ type world struct {
 	watch *watch.Watcher
 	wires *wires // between the Raft sides; nil: they call each other directly
 	tls   map[wire.NodeID]RaftTLS
+	late  wire.NodeID   // newFleet does not start it
 	leads time.Duration // for how long leaders stay at least; 0: the usual
 	cores map[wire.NodeID]*coreNode
 	edge  *edge

@@ -25,6 +25,8 @@ const (
 	// Gone: its data is deleted. The note stays, so that the node does not begin
 	// the group a second time; it comes back under another number or not at all.
 	Gone HoldState = 4
+	// RowsLost: its Raft log was found and the rows that belong to it were not.
+	RowsLost HoldState = 5
 )
 
 // Hold says that the directory has, or had, a replica of a shard. It outlives the Raft
