@@ -31,6 +31,7 @@ import (
 // loadFlags are the flags of `godwit load`.
 type loadFlags struct {
 	server    string
+	servers   []string // what server names, with their schemes
 	secret    string
 	ca        string
 	pairs     int
@@ -63,7 +64,7 @@ func newLoadCmd() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return runLoad(cmd, &f) },
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.server, "server", "", "public address of the server (GODWIT_SERVER; default "+defaultServer+")")
+	fl.StringVar(&f.server, "server", "", "public address of the server, or several separated by commas, over which users are spread (GODWIT_SERVER; default "+defaultServer+")")
 	fl.StringVar(&f.secret, "secret", "", "HS256 secret to make tokens with (GODWIT_AUTH_HS256_SECRET; default: the server's development sign-in)")
 	caFlag(cmd, &f.ca)
 	fl.IntVar(&f.pairs, "pairs", 100, "pairs of users")
@@ -121,7 +122,10 @@ func enoughFiles(connections int) error {
 }
 
 func runLoad(cmd *cobra.Command, f *loadFlags) error {
-	f.server = httpAddress(first(f.server, os.Getenv("GODWIT_SERVER"), defaultServer))
+	for part := range strings.SplitSeq(first(f.server, os.Getenv("GODWIT_SERVER"), defaultServer), ",") {
+		f.servers = append(f.servers, httpAddress(strings.TrimSpace(part)))
+	}
+	f.server = f.servers[0]
 	f.secret = first(f.secret, os.Getenv("GODWIT_AUTH_HS256_SECRET"))
 	conds, err := f.check(cmd)
 	if err != nil {
@@ -144,8 +148,10 @@ func runLoad(cmd *cobra.Command, f *loadFlags) error {
 		opt.Token = devTokens(signIn, f.server)
 	}
 	ctx := cmd.Context()
-	if err := reachable(ctx, f.server, trusted); err != nil {
-		return explain(f.server, err)
+	for _, server := range f.servers {
+		if err := reachable(ctx, server, trusted); err != nil {
+			return explain(server, err)
+		}
 	}
 	s := swarm.New(opt)
 	defer s.Close()
@@ -212,15 +218,9 @@ func judge(res *report.Result, conds []report.Condition) error {
 // options turns the flags into those of a swarm whose users make their tokens
 // with --secret.
 func (f *loadFlags) options(trusted *tls.Config) (swarm.Options, error) {
-	u, err := url.Parse(f.server)
-	if err != nil || u.Host == "" {
-		return swarm.Options{}, badServer(f.server)
-	}
-	ws := *u
-	ws.Scheme = map[string]string{"http": "ws", "https": "wss"}[u.Scheme]
-	ws.Path = "/ws"
-	if ws.Scheme == "" {
-		return swarm.Options{}, badServer(f.server)
+	sockets, err := f.sockets()
+	if err != nil {
+		return swarm.Options{}, err
 	}
 	token := func(_ context.Context, user wire.UserID) (string, error) {
 		return auth.Mint([]byte(f.secret), user, "", time.Now(), 24*time.Hour)
@@ -230,9 +230,26 @@ func (f *loadFlags) options(trusted *tls.Config) (swarm.Options, error) {
 		work.Groups, work.GroupSize = f.groups, f.groupSize
 	}
 	return swarm.Options{
-		URL: ws.String(), TLS: trusted, Token: token, For: f.run, Warmup: f.warmup, Settle: f.settle, Idle: f.idle,
+		URL: sockets[0], More: sockets[1:], TLS: trusted, Token: token, For: f.run, Warmup: f.warmup, Settle: f.settle, Idle: f.idle,
 		Work: work,
 	}, nil
+}
+
+// sockets returns the WebSocket address of each server.
+func (f *loadFlags) sockets() (list []string, err error) {
+	for _, server := range f.servers {
+		u, err := url.Parse(server)
+		if err != nil || u.Host == "" {
+			return nil, badServer(server)
+		}
+		ws := *u
+		ws.Path, ws.Scheme = "/ws", map[string]string{"http": "ws", "https": "wss"}[u.Scheme]
+		if ws.Scheme == "" {
+			return nil, badServer(server)
+		}
+		list = append(list, ws.String())
+	}
+	return list, nil
 }
 
 func badServer(server string) error {
