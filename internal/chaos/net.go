@@ -20,6 +20,9 @@ import (
 // that it adds to the machine.
 const namePrefix = "godwit"
 
+// lastHost is the last byte of the harness's address.
+const lastHost = "254"
+
 // network is a bridge in a namespace of its own, with a cable to the harness
 // and one to each process's namespace. No namespace has a name: the kernel
 // removes them, cables included, when the last process in them and the harness
@@ -27,6 +30,7 @@ const namePrefix = "godwit"
 type network struct {
 	prefix string
 	name   string // of the harness's end
+	host   net.IP // and its address
 	hub    netns.NsHandle
 	bridge int // its index in hub
 	count  int
@@ -46,6 +50,7 @@ func newNetwork(pid int, prefix string) (n *network, err error) {
 	}
 	removeLeftovers()
 	n = &network{prefix: prefix, name: namePrefix + strconv.Itoa(pid)}
+	n.host = net.ParseIP(prefix + lastHost).To4()
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("chaos: making the network: %w", errors.Join(err, n.close()))
@@ -72,7 +77,7 @@ func newNetwork(pid int, prefix string) (n *network, err error) {
 		return n, err
 	}
 	defer own.Close()
-	return n, n.cable(own, n.name, n.prefix+"254")
+	return n, n.cable(own, n.name, n.prefix+lastHost)
 }
 
 // add makes a namespace with the address host.
@@ -200,32 +205,41 @@ func onThread(f func() error) error {
 
 // Places in an IPv4 header.
 const (
-	sourceAt  = 12
-	addrBytes = 4
+	sourceAt = 12
+	destAt   = 16
+	addrLen  = 4
 )
 
 const tableName = "chaos"
 
-// deafTo makes the namespace drop whatever comes from the hosts, silently, and
-// nothing else; without hosts it hears everybody.
-func (ns *namespace) deafTo(hosts ...net.IP) error {
+// drop makes the namespace lose, silently, what comes from the hosts deaf and
+// what goes to the hosts mute, and nothing else; an earlier call's are heard
+// again.
+func (ns *namespace) drop(deaf, mute []net.IP) error {
 	c, err := nftables.New(nftables.WithNetNSFd(int(ns.handle)))
 	if err != nil {
 		return err
 	}
 	table := c.AddTable(&nftables.Table{Name: tableName, Family: nftables.TableFamilyIPv4})
 	c.DelTable(table) // with what an earlier call left
-	if len(hosts) > 0 {
+	if len(deaf)+len(mute) > 0 {
 		table = c.AddTable(table)
-		chain := c.AddChain(&nftables.Chain{Name: "in", Table: table, Type: nftables.ChainTypeFilter,
-			Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityFilter})
-		for _, host := range hosts {
-			c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
-				&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: sourceAt, Len: addrBytes},
-				&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: host.To4()},
-				&expr.Verdict{Kind: expr.VerdictDrop},
-			}})
-		}
+		dropAt(c, table, nftables.ChainHookInput, sourceAt, deaf)
+		dropAt(c, table, nftables.ChainHookOutput, destAt, mute)
 	}
 	return c.Flush()
+}
+
+// dropAt adds a chain that drops the packets with one of the hosts at a place
+// of their headers.
+func dropAt(c *nftables.Conn, table *nftables.Table, hook *nftables.ChainHook, at uint32, hosts []net.IP) {
+	chain := c.AddChain(&nftables.Chain{Name: fmt.Sprintf("at%d", at), Table: table, Type: nftables.ChainTypeFilter,
+		Hooknum: hook, Priority: nftables.ChainPriorityFilter})
+	for _, host := range hosts {
+		c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
+			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: at, Len: addrLen},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: host.To4()},
+			&expr.Verdict{Kind: expr.VerdictDrop},
+		}})
+	}
 }
