@@ -10,6 +10,7 @@ package check
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 	"sync"
 
@@ -230,6 +231,24 @@ func (c *Checker) Pending() (n uint64) {
 		ch.mu.Unlock()
 	}
 	return n
+}
+
+// FirstPending returns one of the messages that Pending counts, and a member
+// that has not seen it; ok is false when there is none.
+func (c *Checker) FirstPending() (id workload.ID, side int, seq wire.Seq, ok bool) {
+	for i := range c.chats {
+		p := &c.chats[i]
+		p.mu.Lock()
+		for k := range p.msgs {
+			m, id := &p.msgs[k], workload.ID{Chat: uint32(i), K: uint32(k)}
+			if missed := c.missed(id, m); m.acked != 0 && missed != 0 {
+				p.mu.Unlock()
+				return id, bits.TrailingZeros64(missed), m.acked, true
+			}
+		}
+		p.mu.Unlock()
+	}
+	return id, 0, 0, false
 }
 
 // Verdict is the outcome of a run.

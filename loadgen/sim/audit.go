@@ -7,6 +7,7 @@ import (
 	"github.com/godwit-im/godwit/client"
 	"github.com/godwit-im/godwit/core/shard"
 	"github.com/godwit-im/godwit/edge/session"
+	"github.com/godwit-im/godwit/loadgen/check"
 	"github.com/godwit-im/godwit/loadgen/workload"
 	"github.com/godwit-im/godwit/wire"
 	"github.com/godwit-im/godwit/wire/peer"
@@ -22,9 +23,24 @@ type audit struct {
 	places  []map[wire.Seq]workload.ID // by conversation
 	seqs    []map[uint32]wire.Seq
 	from    []map[uint32]*device
-	acked   []wire.Seq          // by conversation: the newest that was acknowledged
-	floors  map[uint64]wire.Seq // by request: what its answer must have
+	acked   []wire.Seq       // by conversation: the newest that was acknowledged
+	floors  map[uint64]floor // by request: what its answer must have
 	skips   []skip
+	cursors map[cursorKey]wire.Seq // as the log has them
+}
+
+// cursorKey names one cursor of one member.
+type cursorKey struct {
+	chat   uint32
+	user   wire.UserID
+	status wire.Status
+}
+
+// floor is what the answer to a read must have: what was acknowledged, and what
+// members' cursors had reached, when it was asked for.
+type floor struct {
+	last      wire.Seq
+	delivered []wire.Seq // by side
 }
 
 // skip is an entry that a connection was not sent although a later one was.
@@ -36,7 +52,7 @@ type skip struct {
 
 func newAudit(w *world) audit {
 	return audit{w: w, index: map[wire.ChatID]uint32{}, digests: map[wire.ShardID]map[uint64]uint64{},
-		newest: map[wire.ShardID]uint64{}, floors: map[uint64]wire.Seq{}}
+		newest: map[wire.ShardID]uint64{}, floors: map[uint64]floor{}, cursors: map[cursorKey]wire.Seq{}}
 }
 
 func (a *audit) chat(id wire.ChatID, index uint32) {
@@ -74,8 +90,12 @@ func (a *audit) entry(id wire.ShardID, node wire.NodeID, i, digest uint64, out *
 		delete(of, i-digestsKept)
 	}
 	for j := range out.Effects {
-		if e := &out.Effects[j]; e.Kind == shard.Appended {
+		switch e := &out.Effects[j]; e.Kind {
+		case shard.Appended:
 			a.appended(e)
+		case shard.CursorMoved:
+			a.moved(e, wire.StatusDelivered, e.Delivered)
+			a.moved(e, wire.StatusRead, e.Read)
 		}
 	}
 }
@@ -101,6 +121,29 @@ func (a *audit) appended(e *shard.Effect) {
 	a.places[c][e.Seq] = id
 }
 
+// moved notes that a member's cursor rose, as a replica says.
+func (a *audit) moved(e *shard.Effect, st wire.Status, to wire.Seq) {
+	c, ok := a.index[e.Chat]
+	if !ok || to == 0 {
+		return
+	}
+	k := cursorKey{c, wire.UserID(e.User), st}
+	if to <= a.cursors[k] {
+		a.w.fault("receipt: the %s cursor of %s in %s went from %d to %d", st, e.User, a.w.plan.Name(c), a.cursors[k], to)
+	}
+	a.cursors[k] = to
+}
+
+// cursor returns a member's cursor as the log has it.
+func (a *audit) cursor(chat uint32, user wire.UserID, st wire.Status) wire.Seq {
+	c := a.cursors[cursorKey{chat, user, st}]
+	if st == wire.StatusRead {
+		// Who sends has read what they sent, which the user's own shard knows.
+		c = max(c, a.acked[chat])
+	}
+	return c
+}
+
 // asks notes what the answer to a read must have: everything that was
 // acknowledged by now.
 func (a *audit) asks(it *peer.Item) {
@@ -111,7 +154,11 @@ func (a *audit) asks(it *peer.Item) {
 		clear(a.floors)
 	}
 	if c, ok := a.index[it.Chat]; ok {
-		a.floors[it.Req] = a.acked[c]
+		f := floor{last: a.acked[c]}
+		for side := range a.w.plan.Members(c) {
+			f.delivered = append(f.delivered, a.cursors[cursorKey{c, a.w.plan.User(c, side), wire.StatusDelivered}])
+		}
+		a.floors[it.Req] = f
 	}
 }
 
@@ -124,16 +171,53 @@ func (a *audit) answered(ask *session.Ask, it *peer.Item) {
 	case peer.OpAppend:
 		a.acked[c] = max(a.acked[c], it.Seq)
 	case peer.OpRange:
-		floor := a.floors[it.Req]
+		f := a.floors[it.Req]
 		delete(a.floors, it.Req)
-		if it.Seq < floor {
-			a.w.fault("stale read: %s was read up to %d after %d had been acknowledged", a.w.plan.Name(c), it.Seq, floor)
+		a.read(c, &f, it)
+	}
+}
+
+// read judges the answer to a read of a log.
+func (a *audit) read(c uint32, f *floor, it *peer.Item) {
+	if it.Seq < f.last {
+		a.w.fault("stale read: %s was read up to %d after %d had been acknowledged", a.w.plan.Name(c), it.Seq, f.last)
+	}
+	for list := it.Cursors; f.delivered != nil; {
+		cur, rest, ok := peer.NextCursor(list)
+		if !ok {
+			return
+		}
+		list = rest
+		if side, ok := a.w.plan.SideOf(c, cur.User); ok && cur.Delivered < f.delivered[side] {
+			a.w.fault("receipt back: %s has %s up to %d, a read says %d", cur.User, a.w.plan.Name(c), f.delivered[side], cur.Delivered)
 		}
 	}
 }
 
+// excusedFor is how long the loss of a batch explains that a push is missing,
+// or comes again: the protocol sends clients to the history then.
+const excusedFor = 10 * time.Second
+
+func (a *audit) lossy() bool {
+	at := a.w.net.lossAt
+	return at != 0 && a.w.e.now-at < excusedFor
+}
+
+// pushed looks at a push of entry seq that node sent to a session: one leader
+// pushes in order, and nothing twice.
+func (a *audit) pushed(c *conn, from wire.NodeID, seq wire.Seq) {
+	if c.pushFrom == from && seq <= c.pushSeq && !a.lossy() {
+		a.w.fault("pushed twice: node %d pushed %d to %s device %d after %d", from, seq, c.s.d.user, c.s.d.no, c.pushSeq)
+	}
+	c.pushFrom, c.pushSeq = from, seq
+}
+
 // skipped notes that a connection of d was not sent entry seq.
 func (a *audit) skipped(d *device, seq wire.Seq) {
+	if a.lossy() {
+		a.w.excused++
+		return
+	}
 	a.skips = append(a.skips, skip{d, seq, a.w.e.now})
 }
 
@@ -143,6 +227,9 @@ func (a *audit) settleSkips() {
 		id, ok := a.places[s.d.chat][s.seq]
 		if ok && a.from[s.d.chat][id.K] == s.d {
 			continue
+		}
+		if a.w.broken == nil {
+			a.w.suspect = &check.Violation{Kind: check.Gap, Chat: a.w.plan.Name(s.d.chat), K: id.K, Seq: s.seq, User: s.d.user}
 		}
 		a.w.fault("gap: %s device %d was sent a later message before %d of %s (at %v)", s.d.user, s.d.no, s.seq, a.w.plan.Name(s.d.chat), s.at)
 	}
@@ -171,11 +258,17 @@ func (w *world) unrest() string {
 		}
 	}
 	for no, c := range w.checks {
-		if n := c.Pending(); n > 0 {
-			return fmt.Sprintf("%d acknowledged messages were not seen by every device %d", n, no)
+		if id, side, seq, ok := c.FirstPending(); ok {
+			return w.missing(no, id, side, seq)
 		}
 	}
 	return ""
+}
+
+// missing says which acknowledged message a device was not given.
+func (w *world) missing(no int, id workload.ID, side int, seq wire.Seq) string {
+	w.suspect = &check.Violation{Kind: check.Lost, Chat: w.plan.Name(id.Chat), K: id.K, Seq: seq, User: w.plan.User(id.Chat, side)}
+	return fmt.Sprintf("device %d of %s was not given message %d of %s, acknowledged as %d", no, w.plan.User(id.Chat, side), id.K, w.plan.Name(id.Chat), seq)
 }
 
 // leaderOf returns the replica that leads a shard and whom the others follow.

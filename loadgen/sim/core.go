@@ -117,6 +117,11 @@ func newReplica(c *coreNode, id wire.ShardID) *replica {
 	r.sm = &machine{r: r, shard: shard.New(id), store: shelf.store, index: shelf.store.applied}
 	r.sm.tape.digest = shelf.store.digest
 	r.prop.filling = new(entry)
+	if shelf.store.applied+1 < shelf.log.first {
+		c.w.fault("hole: shard %d on node %d has applied %d, its log begins at %d", id, c.p.id, shelf.store.applied, shelf.log.first)
+		shelf.store.applied = shelf.log.first - 1 // not to stumble over it before the run ends
+		r.sm.index = shelf.store.applied
+	}
 	if shelf.log.first == 0 {
 		shelf.log = raftLog{first: 1, conf: members{voters: slices.Clone(c.m.Replicas(id))}}
 		if contains(c.m.Learners(id), c.p.id) {

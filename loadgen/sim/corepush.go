@@ -174,9 +174,6 @@ func (r *replica) tellCursor(e *shard.Effect) {
 	if e.Read != 0 {
 		f.Seq, f.Status = e.Read, wire.StatusRead
 	}
-	if r.c.w.plant == receiptBack && r.c.w.e.chance(0.02) {
-		f.Seq = max(f.Seq/2, 1)
-	}
 	touch := peer.Item{Op: peer.OpTouch, Chat: e.Chat, At: e.At, Body: wire.AppendMsgpack(nil, &f)}
 	for _, g := range r.byShard(e.Chat, nil, e.Peer, e.User) {
 		touch.List = g.list

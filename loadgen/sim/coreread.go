@@ -94,7 +94,7 @@ func (r *replica) confirmRound() {
 		r.reading.confirming = false
 		return
 	}
-	r.readIndex(func(ok bool) {
+	finish := func(ok bool) {
 		if !ok {
 			t := r.c.turn()
 			r.refuseReads(reads, t)
@@ -105,7 +105,28 @@ func (r *replica) confirmRound() {
 			}
 		}
 		r.confirmRound()
+	}
+	if !slices.ContainsFunc(reads, readJob.ofChanges) || r.c.w.plant == resyncEarly {
+		r.readIndex(finish)
+		return
+	}
+	// A session that was told to sync because of a bump has to read behind it.
+	last := r.lastTaken()
+	r.hurry()
+	r.awaitOver(last, func(ok bool) {
+		if !ok {
+			finish(false)
+			return
+		}
+		r.readIndex(finish)
 	})
+}
+
+// ofChanges reports whether a read asks for a user's changes.
+func (j readJob) ofChanges() bool {
+	var it peer.Item
+	_, _, ok := peer.Next(j.raw, &it)
+	return ok && it.Op == peer.OpChanges
 }
 
 func (r *replica) refuseReads(reads []readJob, t *turn) {
@@ -138,6 +159,9 @@ func (r *replica) answer(j readJob) {
 		if p.More {
 			reply.Flags = peer.FlagMore
 		}
+		if r.c.w.plant == receiptBack {
+			reply.Cursors = halved(p.Cursors)
+		}
 	case peer.OpChanges:
 		var p shard.Page
 		p, err = shard.Changes(v, it.User, it.Device, wire.Cursor(it.After), pageLimit(it.Limit, changesPage), nil)
@@ -153,6 +177,19 @@ func (r *replica) answer(j readJob) {
 	t := r.c.turn()
 	t.reply(j.from, &reply)
 	t.flush()
+}
+
+// halved is a planted fault: cursors that tell half of what they are.
+func halved(list []byte) (half []byte) {
+	for {
+		c, rest, ok := peer.NextCursor(list)
+		if !ok {
+			return half
+		}
+		list = rest
+		c.Delivered /= 2
+		half = peer.AppendCursor(half, &c)
+	}
 }
 
 func pageLimit(limit uint32, most int) int {

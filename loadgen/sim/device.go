@@ -36,6 +36,7 @@ type device struct {
 
 	top  wire.Seq // newest entry that this connection was sent
 	last wire.Seq // newest entry that this machine has yielded
+	told map[toldKey]wire.Seq
 }
 
 var (
@@ -267,13 +268,36 @@ func (d *device) events() {
 			d.message(&ev)
 		case client.Status:
 			if of, ok := d.w.plan.SideOf(d.chat, []byte(ev.UserID)); ok {
-				d.w.checks[d.no].Status(d.chat, d.side, of, ev.MessageID, ev.Status)
+				d.status(of, &ev)
 			}
 		case client.Synced:
 			d.cursor, d.hasCursor = ev.Cursor, true
 		}
 		d.m.Taken(ev)
 	}
+}
+
+// status takes what the device is told of another member's cursor.
+func (d *device) status(of int, ev *client.Status) {
+	if d.told == nil {
+		d.told = map[toldKey]wire.Seq{}
+	}
+	k := toldKey{of, ev.Status}
+	if ev.MessageID < d.told[k] && !d.w.cfg.StrictStatus {
+		d.w.statusBack++
+		return
+	}
+	d.told[k] = max(d.told[k], ev.MessageID)
+	d.w.checks[d.no].Status(d.chat, d.side, of, ev.MessageID, ev.Status)
+	if ev.MessageID > d.w.audit.cursor(d.chat, ev.UserID, ev.Status) {
+		d.w.fault("receipt: %s device %d was told that %s has %d, which nobody has recorded", d.user, d.no, ev.UserID, ev.MessageID)
+	}
+}
+
+// toldKey names a cursor of another member.
+type toldKey struct {
+	of     int
+	status wire.Status
 }
 
 func (d *device) result(r client.Result) {

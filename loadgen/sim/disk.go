@@ -13,7 +13,8 @@ import (
 // store. What was written and not synced may be gone afterwards.
 type disk struct {
 	e      *engine
-	free   time.Duration // when the sync under way ends
+	busy   bool          // a sync is under way
+	next   []func()      // who waits for the one after it
 	slow   time.Duration // added to each sync
 	shards map[wire.ShardID]*shelf
 }
@@ -35,15 +36,32 @@ func (d *disk) shelf(id wire.ShardID) *shelf {
 	return s
 }
 
-// sync calls done, on p, once what was written before is on disk.
+// sync calls done, on p, once what was written before is on disk. What asks
+// while a sync is under way shares the next one.
 func (d *disk) sync(p *proc, done func()) {
-	d.free = max(d.free, d.e.now) + d.e.between(150*us, 700*us) + d.slow
-	p.after(d.free-d.e.now, done)
+	d.next = append(d.next, done)
+	if len(d.next) == 1 && !d.busy {
+		d.begin(p)
+	}
+}
+
+func (d *disk) begin(p *proc) {
+	batch := d.next
+	d.next, d.busy = nil, true
+	p.after(d.e.between(150*us, 700*us)+d.slow, func() {
+		d.busy = false
+		for _, done := range batch {
+			done()
+		}
+		if len(d.next) > 0 && !d.busy {
+			d.begin(p)
+		}
+	})
 }
 
 // crash loses what was not synced: all of it, or a part that ends anywhere.
 func (d *disk) crash(ids []wire.ShardID, all bool) {
-	d.free = 0
+	d.busy, d.next = false, nil
 	for _, id := range ids {
 		if s := d.shards[id]; s != nil {
 			s.log.crash(d.e, all)

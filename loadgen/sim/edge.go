@@ -255,12 +255,15 @@ func (g *edgeNode) batch(from wire.NodeID, b []byte) {
 		b = rest
 		switch it.Op {
 		case peer.OpDeliver:
-			g.deliver(&it)
+			g.deliver(from, &it)
 		case peer.OpResync:
 			g.eachSession(it.List, func(c *conn) { c.sess.Resync(g.loop, c) })
 		case peer.OpReopen:
 			g.leaders[it.Shard] = from
 			delete(g.lost, it.Shard)
+			for _, c := range g.conns {
+				c.pushFrom = 0 // a new leadership remembers nothing
+			}
 			g.reopenLater([]wire.ShardID{it.Shard})
 		default:
 			g.answer(from, &it)
@@ -282,9 +285,14 @@ func (g *edgeNode) eachSession(list []byte, fn func(*conn)) {
 	}
 }
 
-func (g *edgeNode) deliver(it *peer.Item) {
+func (g *edgeNode) deliver(from wire.NodeID, it *peer.Item) {
 	p := session.Push{Op: wire.Op(it.Body[1]), Chat: it.Chat, Seq: it.Seq, Frame: it.Body}
-	g.eachSession(it.List, func(c *conn) { c.sess.Deliver(g.loop, c, &p) })
+	g.eachSession(it.List, func(c *conn) {
+		if p.Op == wire.OpNewMessage {
+			g.w.audit.pushed(c, from, p.Seq)
+		}
+		c.sess.Deliver(g.loop, c, &p)
+	})
 }
 
 // answer brings a core's answer to whoever asked.

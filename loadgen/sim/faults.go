@@ -120,9 +120,7 @@ func (n *nemesis) strike() {
 	case faultKill, faultPowerOne:
 		n.crash(c, kind == faultPowerOne, n.span())
 	case faultPowerAll:
-		for _, c := range w.cores {
-			n.crash(c, true, e.between(500*ms, 5*time.Second))
-		}
+		n.blackout()
 	case faultPause:
 		n.pause(c.p)
 	case faultOneWay, faultTwoWay:
@@ -147,6 +145,27 @@ func (n *nemesis) strike() {
 		c.disk.slow = e.between(5*ms, 500*ms)
 		n.during(n.span(), func() { c.disk.slow = 0 })
 	}
+}
+
+// blackout takes the power from all cores at once, half of the time after
+// their disks have been slow for a while: then much is written and not synced.
+func (n *nemesis) blackout() {
+	w, after := n.w, time.Duration(0)
+	if w.e.chance(0.5) {
+		after = w.e.between(500*ms, 3*time.Second)
+		for _, c := range w.cores {
+			c.disk.slow = w.e.between(50*ms, 800*ms)
+		}
+	}
+	round := n.round
+	w.e.after(after, func() {
+		for _, c := range w.cores {
+			c.disk.slow = 0
+			if n.round == round {
+				n.crash(c, true, w.e.between(500*ms, 5*time.Second))
+			}
+		}
+	})
 }
 
 // crash ends a core node and starts it again later, with another clock.

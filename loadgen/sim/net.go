@@ -21,6 +21,8 @@ type network struct {
 
 	loss, dup, drop float64 // of datagrams; of batches that a link does not take
 	slow            time.Duration
+
+	lossAt time.Duration // when a batch was last lost; 0: never
 }
 
 // endpoint is a process as the network sees it.
@@ -118,6 +120,7 @@ func (n *network) send(from, to wire.NodeID, b []byte) bool {
 	}
 	l := n.links[pairOf(from, to)]
 	if l == nil || !l.up || n.e.chance(n.drop) {
+		n.lossAt = n.e.now
 		return false
 	}
 	side := l.side(from)
@@ -160,6 +163,7 @@ func (l *link) lose(d time.Duration) {
 	l.up = false
 	l.gen++
 	for side := range 2 {
+		l.net.lossAt = l.net.e.now
 		l.way[side].stuck = nil
 		l.notice(side, d)
 	}

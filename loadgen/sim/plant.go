@@ -14,7 +14,8 @@ const (
 	cursorAhead           // a device is welcomed at the head, whatever it has
 	unguarded             // what comes is pushed, whatever was pushed before
 	doneEarly             // the outbox is cleared when one shard has answered
-	receiptBack           // a status_update tells less than an earlier one
+	receiptBack           // a read tells less of receipts than was recorded
 	openEarly             // a session is opened before the bumps in front of it are applied
+	resyncEarly           // a session is told to sync before the bump that it lacks is applied
 	trimBeforeSync        // the log is cut before the store is synced
 )

@@ -18,6 +18,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/godwit-im/godwit/loadgen/check"
@@ -38,6 +39,9 @@ type Config struct {
 	FaultEvery time.Duration // between two faults, on average; default 20 s
 	CalmEvery  time.Duration // how long faults come before the fleet is healed and judged; default 10 min
 	NoFaults   bool
+	// StrictStatus makes it a failure when a device is told of a receipt again
+	// after a newer one. Otherwise it is counted: Report.StatusBack.
+	StrictStatus bool
 }
 
 func (c *Config) defaults() {
@@ -99,8 +103,13 @@ type Report struct {
 	Calms     int               `json:"calms"` // times that the fleet was healed and found in order
 	Elections uint64            `json:"elections"`
 	Faults    map[string]uint64 `json:"faults"`
-	Verdicts  []check.Verdict   `json:"verdicts"` // by device number
-	Failure   *Failure          `json:"failure,omitempty"`
+	// StatusBack counts status_updates that told less than an earlier one had.
+	StatusBack uint64 `json:"status_back"`
+	// PushGaps counts entries that were not pushed because a link lost the
+	// batch. The client fetches them.
+	PushGaps uint64          `json:"push_gaps"`
+	Verdicts []check.Verdict `json:"verdicts"` // by device number
+	Failure  *Failure        `json:"failure,omitempty"`
 }
 
 // OK reports whether every promise held.
@@ -137,6 +146,7 @@ func simulate(cfg Config, pl plant, w8 *watch, stop func() bool) (*world, error)
 	if err != nil {
 		return nil, err
 	}
+	defer w.caught()
 	w.begin()
 	ended := func() bool {
 		return w.stopped() || stop != nil && w.e.events%4096 == 0 && stop()
@@ -158,6 +168,13 @@ func simulate(cfg Config, pl plant, w8 *watch, stop func() bool) (*world, error)
 		}
 	}
 	return w, nil
+}
+
+// caught makes a panic of a machine, or of the model, the failure of the run.
+func (w *world) caught() {
+	if p := recover(); p != nil {
+		w.fault("panic: %v\n%s", p, debug.Stack())
+	}
 }
 
 // calm waits until the healed fleet is in order, and says what is not when that

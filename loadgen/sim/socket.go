@@ -42,6 +42,10 @@ type conn struct {
 	held int // bytes that a stalled socket has not taken
 
 	known, closing, waits bool
+
+	// The newest entry that was pushed, and by whom, for the audit.
+	pushFrom wire.NodeID
+	pushSeq  wire.Seq
 }
 
 // arrive schedules fn behind what was sent before in the same direction.

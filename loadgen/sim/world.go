@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/godwit-im/godwit/loadgen/check"
@@ -31,14 +32,18 @@ type world struct {
 	nemesis nemesis
 
 	sending bool
+	talks   int           // times that sending began
 	end     time.Duration // of sending
 	acked   uint64
 	broken  *Failure
+	suspect *check.Violation // what the next fault is about
 	watch   *watch
 
-	calms     int
-	elections uint64
-	verdicts  []check.Verdict
+	calms      int
+	elections  uint64
+	statusBack uint64
+	excused    uint64 // gaps in pushes after a batch was lost
+	verdicts   []check.Verdict
 }
 
 // chatOf is a conversation of the plan.
@@ -162,6 +167,7 @@ func (w *world) makeGroup(i uint32) {
 // talk begins to send: every conversation at its own random pace.
 func (w *world) talk() {
 	w.sending = true
+	w.talks++
 	for i := range w.chats {
 		w.speak(uint32(i))
 	}
@@ -177,8 +183,9 @@ func (w *world) speak(chat uint32) {
 	if w.e.chance(0.15) {
 		gap = w.e.between(0, 20*ms) // people write in bursts
 	}
+	round := w.talks
 	w.e.after(gap, func() {
-		if !w.sending {
+		if !w.sending || w.talks != round {
 			return
 		}
 		id := workload.ID{Chat: chat, K: c.next}
@@ -199,7 +206,8 @@ func (w *world) speak(chat uint32) {
 // fault ends the run: a promise is broken, or the model is.
 func (w *world) fault(format string, args ...any) {
 	if w.broken == nil {
-		w.broken = &Failure{Kind: "model", At: w.e.now, Detail: fmt.Sprintf(format, args...)}
+		kind, _, _ := strings.Cut(format, ":")
+		w.broken = &Failure{Kind: kind, At: w.e.now, Detail: fmt.Sprintf(format, args...), Violation: w.suspect}
 	}
 }
 
