@@ -22,6 +22,9 @@ func (n *Node) Check() error {
 	default:
 	}
 	var errs []error
+	if n.full.Load() {
+		errs = append(errs, fmt.Errorf("the disk of %s is nearly full and every write is refused; free space, or move the data directory to a larger disk", n.cfg.Dir))
+	}
 	for _, id := range n.cfg.Watcher.Current().ShardsOn(n.cfg.Node) {
 		switch r := n.replica(id); {
 		case r == nil && (*n.lost.Load())[id] != "":

@@ -281,8 +281,14 @@ func TestFullDiskRefusesAndRecovers(t *testing.T) {
 	if r.Code != wire.CodeStorage || !r.Code.Retryable() {
 		t.Errorf("a write on a full disk: %v, want storage", r.Code)
 	}
+	if err := n.Check(); err == nil || !strings.Contains(err.Error(), "nearly full") {
+		t.Errorf("the check of a node whose disk is full: %v", err)
+	}
 	n.Node.cfg.FreeSpace = func(string) (uint64, error) { return reserve, nil }
 	n.checkSpace()
+	if err := n.Check(); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
 	w.edge.say("alice", "bob", "hello", 1)
 }
 
