@@ -78,8 +78,9 @@ type Node struct {
 	closed sync.Once
 
 	link     atomic.Pointer[link.Link]
-	full     atomic.Bool // the disk has less than reserve left
-	handing  atomic.Bool // a shard is being handed over
+	full     atomic.Bool            // the disk has less than reserve left
+	broken   atomic.Pointer[string] // why Raft cannot go on
+	handing  atomic.Bool            // a shard is being handed over
 	replicas atomic.Pointer[map[wire.ShardID]*replica]
 	lost     atomic.Pointer[map[wire.ShardID]string] // why a shard of the map does not run
 
@@ -134,7 +135,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	n.wg.Go(n.ticks)
 	n.wg.Go(n.syncTails)
 	k := &keeper{n: n, m: m, asks: make(map[wire.ShardID]*asking), drops: make(map[wire.ShardID]store.Hold), gone: make(map[wire.ShardID]uint64)}
-	if err := k.open(); err != nil {
+	if err := n.guarded(k.open); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
 	n.wg.Go(k.keep)
@@ -172,6 +173,9 @@ func (n *Node) millis() int64 { return time.Since(n.started).Milliseconds() + 1 
 func (n *Node) Ready(ctx context.Context) error {
 	for id, r := range n.all() {
 		for {
+			if why := n.broken.Load(); why != nil {
+				return fmt.Errorf("core: the Raft log in %s, or the store beside it, is damaged: %s; restore the whole data directory from a backup", n.raftDir(), *why)
+			}
 			if err := n.readIndex(r, ctx.Done()); err == nil && r.settled() {
 				break
 			}
@@ -195,6 +199,10 @@ const readyPoll = 10 * time.Millisecond
 func (n *Node) Close() (err error) {
 	n.closed.Do(func() {
 		close(n.stop)
+		if n.broken.Load() != nil {
+			err = errAbandoned
+			return
+		}
 		n.host.Close()
 		n.wg.Wait()
 		for _, r := range n.all() {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -42,7 +41,7 @@ func (n *Node) raftDir() string { return filepath.Join(n.cfg.Dir, "raft") }
 
 // openHost opens the Raft side of the data directory.
 func openHost(n *Node) (host *dragonboat.NodeHost, err error) {
-	quiet(n.log)
+	quiet(n)
 	dir := n.raftDir()
 	if err := checkHostname(dir); err != nil {
 		return nil, err
@@ -166,31 +165,17 @@ func (silence) GetSnapshotConnection(context.Context, string) (raftio.ISnapshotC
 // set once; the first node's log gets the lines of all.
 var quietOnce sync.Once
 
-// quiet sends dragonboat's log to log, a step less loud than dragonboat means
-// it: it warns of ordinary things.
-func quiet(log *slog.Logger) {
+// quiet sends dragonboat's log to that of n, a step less loud than dragonboat
+// means it: it warns of ordinary things.
+func quiet(n *Node) {
 	quietOnce.Do(func() {
 		defer func() {
 			if recover() != nil { // the program has set its own
-				log.Debug("core: dragonboat's logger was set before")
+				n.log.Debug("core: dragonboat's logger was set before")
 			}
 		}()
-		logger.SetLoggerFactory(func(pkg string) logger.ILogger { return raftLog{log.With("raft", pkg)} })
+		logger.SetLoggerFactory(func(pkg string) logger.ILogger { return raftLog{n, n.log.With("raft", pkg)} })
 	})
-}
-
-type raftLog struct{ log *slog.Logger }
-
-func (raftLog) SetLevel(logger.LogLevel) {}
-func (raftLog) Debugf(string, ...any)    {}
-func (raftLog) Infof(string, ...any)     {}
-
-func (l raftLog) Warningf(f string, a ...any) { l.log.Debug(fmt.Sprintf(f, a...)) }
-func (l raftLog) Errorf(f string, a ...any)   { l.log.Warn(fmt.Sprintf(f, a...)) }
-
-func (l raftLog) Panicf(f string, a ...any) {
-	l.log.Error(fmt.Sprintf(f, a...))
-	panic(fmt.Sprintf(f, a...))
 }
 
 // LeaderUpdated implements raftio.IRaftEventListener.

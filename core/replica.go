@@ -117,7 +117,11 @@ func newReplica(n *Node, h store.Hold, single bool) *replica {
 // begin the group, of whom this is one unless the replica was added.
 func (r *replica) start(founders []wire.NodeID) error {
 	n, shardID, number := r.node, uint64(r.id), r.hold.Replica
-	known := n.host.HasNodeInfo(shardID, number)
+	var known bool
+	if err := n.guarded(func() error { known = n.host.HasNodeInfo(shardID, number); return nil }); err != nil {
+		r.failed.Store(true)
+		return err
+	}
 	if !known && r.hold.State == store.Holding {
 		return r.logLost()
 	}
@@ -128,20 +132,25 @@ func (r *replica) start(founders []wire.NodeID) error {
 			members[uint64(id)] = target(id, 0)
 		}
 	}
-	err := r.join(members, r.config(r.hold.Joined))
-	if err == nil && r.hold.Joined {
-		err = r.rejoin()
-	}
-	if err == nil {
-		err = r.checkLog()
-	}
+	err := n.guarded(func() error {
+		if err := r.join(members, r.config(r.hold.Joined)); err != nil {
+			return err
+		}
+		if r.hold.Joined {
+			if err := r.rejoin(); err != nil {
+				return err
+			}
+		}
+		return r.checkLog()
+	})
 	if err == nil && r.hold.State == store.Beginning {
 		r.hold.State = store.Holding
 		err = n.store.SetHold(r.hold)
 	}
 	if err != nil {
 		r.failed.Store(true)
-		if stop := n.host.StopShard(shardID); !errors.Is(stop, dragonboat.ErrShardNotFound) {
+		stop := n.guarded(func() error { return n.host.StopShard(shardID) })
+		if !errors.Is(stop, dragonboat.ErrShardNotFound) {
 			err = errors.Join(err, stop)
 		}
 		return err
@@ -216,14 +225,8 @@ func (r *replica) rejoin() error {
 	}
 }
 
-// join hands the replica to dragonboat, which panics when it cannot read its
-// log.
-func (r *replica) join(members map[uint64]dragonboat.Target, c config.Config) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("core: reading the Raft log in %s: %v; restore the directory from a backup", r.node.raftDir(), p)
-		}
-	}()
+// join hands the replica to dragonboat.
+func (r *replica) join(members map[uint64]dragonboat.Target, c config.Config) error {
 	create := func(uint64, uint64) sm.IOnDiskStateMachine { return r.machine }
 	return r.node.host.StartOnDiskReplica(members, r.hold.Joined, create, c)
 }
@@ -423,10 +426,11 @@ func (n *Node) syncTails() {
 		case <-n.stop:
 			return
 		}
-		switch err := n.store.SyncTail(); {
-		case errors.Is(err, store.ErrFailed): // it has been said
-			return
-		case err != nil:
+		err := n.store.SyncTail()
+		if err == nil && n.store.Failed() {
+			err = store.ErrFailed // it has been said
+		}
+		if err != nil {
 			for _, r := range n.all() {
 				r.fail(err)
 				err = store.ErrFailed // the first has said it

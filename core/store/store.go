@@ -70,6 +70,9 @@ func Open(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, lockError(dir, err)
 	}
+	if err := checkWhole(o.FS, dir); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
 	s := &Store{dir: dir}
 	s.db, err = pebble.Open(dir, s.options(&o, lock))
 	// Pebble has its own reference by now, or has failed.
@@ -88,6 +91,27 @@ func Open(dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
+// checkWhole refuses a directory that holds rows and not the file that says
+// which of its files are in use: Pebble would begin a new store in it.
+func checkWhole(fs vfs.FS, dir string) error {
+	names, err := fs.List(dir)
+	if err != nil {
+		return fmt.Errorf("store: cannot read %s: %w", dir, err)
+	}
+	rows, marked := "", false
+	for _, name := range names {
+		switch filepath.Ext(name) {
+		case ".sst", ".log":
+			rows = name
+		}
+		marked = marked || strings.HasPrefix(name, "marker.manifest.")
+	}
+	if rows != "" && !marked {
+		return fmt.Errorf("store: %s holds rows (%s) but no file marker.manifest.*: files were removed; restore the whole data directory from a backup", dir, rows)
+	}
+	return nil
+}
+
 func lockError(dir string, err error) error {
 	held := errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EWOULDBLOCK) ||
 		strings.Contains(err.Error(), "lock held by current process")
@@ -98,6 +122,7 @@ func lockError(dir string, err error) error {
 }
 
 func (s *Store) options(o *Options, lock *pebble.Lock) *pebble.Options {
+	l := &logger{log: o.Log, store: s}
 	po := &pebble.Options{
 		FS:                          o.FS,
 		Lock:                        lock,
@@ -107,7 +132,8 @@ func (s *Store) options(o *Options, lock *pebble.Lock) *pebble.Options {
 		CacheSize:                   blockCache,
 		MaxOpenFiles:                openFiles,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, compactors },
-		Logger:                      &logger{log: o.Log, store: s},
+		Logger:                      l,
+		EventListener:               &pebble.EventListener{DataCorruption: l.damaged},
 	}
 	po.TargetFileSizes[0] = tableSize
 	for i := range po.Levels {
@@ -233,6 +259,15 @@ func (l *logger) Infof(string, ...any) {}
 
 func (l *logger) Errorf(format string, args ...any) {
 	l.log.Warn("store", "pebble", fmt.Sprintf(format, args...))
+}
+
+// damaged is told of a file that does not hold what was written. Whoever reads
+// of it gets an error, and the store takes no more writes.
+func (l *logger) damaged(info pebble.DataCorruptionInfo) {
+	if !l.store.failed.Swap(true) {
+		l.log.Error("store: a file is damaged, and this node goes out of service; restore the data directory from a backup, or let the node join anew where others hold its shards",
+			"file", info.Path, "err", fmt.Sprint(info.Details))
+	}
 }
 
 // Fatalf must not return. On the goroutine of a write the panic is caught by

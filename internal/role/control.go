@@ -82,8 +82,10 @@ func (r *controlRole) openGroup(raft net.Listener) error {
 	if r.certs != nil {
 		cfg.TLS = control.TLS{Server: r.certs.Server(pki.Control), Client: r.certs.Client(pki.Control)}
 	}
-	r.control, err = control.Open(cfg)
-	return err
+	if r.control, err = control.Open(cfg); err != nil {
+		return process.DataFault(context.Background(), err)
+	}
+	return nil
 }
 
 // peers are the members of the group, numbered by their names, which are the

@@ -106,14 +106,17 @@ func (s *server) Open(ctx context.Context, p *process.Process) (err error) {
 	s.edge.Attach(edgeLink)
 	p.Metrics.MustRegister(s.edge, s.core)
 	p.Waits("for the shards' leaders")
-	return s.core.Ready(ctx)
+	if err = s.core.Ready(ctx); err != nil {
+		return process.DataFault(ctx, err)
+	}
+	return nil
 }
 
 // openControl opens the control group and, at the first start, plans the map.
 func (s *server) openControl(ctx context.Context) (err error) {
 	s.control, err = control.Open(control.Config{Dir: filepath.Join(s.process.Data.Path(), "control"), ID: controlNode, Watcher: s.watcher, Log: s.cfg.Log})
 	if err != nil {
-		return err
+		return process.DataFault(ctx, err)
 	}
 	if err = s.control.Ready(ctx); err != nil {
 		return err
