@@ -251,3 +251,41 @@ func newAuthority(t *testing.T, name string) func(wire.NodeID) RaftTLS {
 		return files
 	}
 }
+
+// A learner far behind gets the shard as a stream, votes, and still does after
+// it has a snapshot of its own and was started again.
+func TestLearnerByStreamVotesAfterARestart(t *testing.T) {
+	w := newFleet(t, 3, 2, 1)
+	for i := range 60 {
+		w.edge.say("alice", "bob", fmt.Sprintf("m%d", i), 9)
+	}
+	for _, id := range []wire.NodeID{1, 2} {
+		if err := w.cores[id].Compact(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.learn(3)
+	w.eventually("node 3 to be level", func() bool {
+		led, _ := w.lead(1)
+		at, ok := w.applied(3, 1)
+		return ok && led.Applied != 0 && at == led.Applied
+	})
+	log, err := w.cores[3].host.GetLogReader(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first, _ := log.GetRange(); first < 30 {
+		t.Errorf("node 3 has the log from entry %d on: it was not streamed", first)
+	}
+	w.vote(3)
+	w.edge.say("alice", "bob", "more", 9)
+	if err := w.cores[3].Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	dir := w.cores[3].dir
+	w.stop(3)
+	w.start(3, dir)
+	w.ready()
+	w.stop(2)
+	w.edge.say("alice", "bob", "node 3 votes", 9) // else there is no majority
+}
