@@ -34,7 +34,6 @@ func commands() []*cobra.Command {
 		newTokenCmd(),
 		newBenchCmd(),
 		newLoadCmd(),
-		newSimCmd(),
 		newConfigCmd(),
 		newPKICmd(),
 		newExplainCmd(),
