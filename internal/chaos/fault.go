@@ -29,11 +29,11 @@ type need uint8
 const (
 	needRoles   need = 1 << iota // a process for each role
 	needNetwork                  // a namespace for each process
-	needRoot                     // mounts
+	needDisks                    // a file system for each process
 )
 
 // missing says in words what the fleet lacks for the fault, "" when nothing.
-func (n need) missing(f *Fleet, root bool) string {
+func (n need) missing(f *Fleet) string {
 	var lacks []string
 	if n&needRoles != 0 && f.Spec.Controls == 0 {
 		lacks = append(lacks, "a fleet of several processes")
@@ -41,8 +41,8 @@ func (n need) missing(f *Fleet, root bool) string {
 	if n&needNetwork != 0 && f.net == nil {
 		lacks = append(lacks, "network namespaces, which need root")
 	}
-	if n&needRoot != 0 && !root {
-		lacks = append(lacks, "root")
+	if n&needDisks != 0 && !f.Spec.Disks {
+		lacks = append(lacks, "file systems of its own, which need root")
 	}
 	return strings.Join(lacks, ", ")
 }
@@ -60,7 +60,7 @@ type wound struct {
 
 // Faults returns the table.
 func Faults() []Fault {
-	return slices.Concat(processFaults(), networkFaults())
+	return slices.Concat(processFaults(), networkFaults(), diskFaults())
 }
 
 const second = time.Second

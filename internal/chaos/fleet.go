@@ -47,6 +47,9 @@ type Spec struct {
 	// Network gives each process a network namespace of its own, which needs
 	// root.
 	Network bool
+	// Disks gives each process that keeps something a file system of its own,
+	// which needs a harness that Privately has started.
+	Disks bool
 }
 
 // Fleet is the processes. Make it with NewFleet; Close ends it.
@@ -120,6 +123,12 @@ func (f *Fleet) Add(role string, n int) (*Proc, error) {
 	if f.net != nil {
 		var err error
 		if p.ns, err = f.net.add(p.Host); err != nil {
+			return nil, err
+		}
+	}
+	if f.Spec.Disks && role != "edge" {
+		var err error
+		if p.disk, err = newDisk(p.Dir+".ext4", p.Dir); err != nil {
 			return nil, err
 		}
 	}
@@ -231,10 +240,16 @@ func (f *Fleet) Close() error {
 		all.Go(p.Kill)
 	}
 	all.Wait()
-	if f.net != nil {
-		return f.net.close()
+	var errs []error
+	for _, p := range f.Procs("") {
+		if p.disk != nil {
+			errs = append(errs, p.disk.unmount())
+		}
 	}
-	return nil
+	if f.net != nil {
+		errs = append(errs, f.net.close())
+	}
+	return errors.Join(errs...)
 }
 
 // pollEvery is how often the harness looks for what nobody announces.

@@ -31,6 +31,7 @@ type Proc struct {
 	bin  string
 	logs string     // file that its output is added to
 	ns   *namespace // nil: the harness's own network
+	disk *disk      // nil: a directory like any
 
 	change sync.Mutex // held while it is started or ended
 	mu     struct {

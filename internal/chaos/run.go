@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -88,7 +87,7 @@ func (r *Report) possible(f *Fleet, only []string) (list []Fault) {
 		if len(only) > 0 && !slices.ContainsFunc(only, func(word string) bool { return strings.Contains(fault.Name, word) }) {
 			continue
 		}
-		if lacks := fault.Needs.missing(f, os.Getuid() == 0); lacks != "" {
+		if lacks := fault.Needs.missing(f); lacks != "" {
 			r.LeftOut = append(r.LeftOut, fault.Name+": needs "+lacks)
 			continue
 		}

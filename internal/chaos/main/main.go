@@ -17,6 +17,9 @@ import (
 )
 
 func main() {
+	if code, done := chaos.Privately(); done {
+		os.Exit(code)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ok, err := run(ctx)
@@ -39,6 +42,7 @@ func run(ctx context.Context) (bool, error) {
 	flag.IntVar(&s.Edges, "edges", 2, "edges")
 	flag.IntVar(&s.Shards, "shards", 8, "shards")
 	flag.BoolVar(&s.Network, "network", root, "a network namespace for each process; needs root")
+	flag.BoolVar(&s.Disks, "disks", root, "a file system for each process that keeps something; needs root")
 	flag.Uint64Var(&cfg.Seed, "seed", 0, "repeats the schedule of an earlier run; 0: by chance")
 	flag.DurationVar(&cfg.For, "for", 10*time.Minute, "how long new trials begin")
 	flag.IntVar(&cfg.Most, "trials", 0, "how many trials at most; 0: any number")
