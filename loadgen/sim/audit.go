@@ -194,19 +194,23 @@ func (a *audit) read(c uint32, f *floor, it *peer.Item) {
 	}
 }
 
-// excusedFor is how long the loss of a batch explains that a push is missing,
-// or comes again: the protocol sends clients to the history then.
-const excusedFor = 10 * time.Second
+// The loss of a batch explains that a push comes again soon after, and that one
+// is missing when the next of its conversation comes: the protocol sends
+// clients to the history then, and the judges see to it that they get it.
+const (
+	againFor   = 10 * time.Second
+	missingFor = 2 * time.Minute
+)
 
-func (a *audit) lossy() bool {
+func (a *audit) lossy(within time.Duration) bool {
 	at := a.w.net.lossAt
-	return at != 0 && a.w.e.now-at < excusedFor
+	return at != 0 && a.w.e.now-at < within
 }
 
 // pushed looks at a push of entry seq that node sent to a session: one leader
 // pushes in order, and nothing twice.
 func (a *audit) pushed(c *conn, from wire.NodeID, seq wire.Seq) {
-	if c.pushFrom == from && seq <= c.pushSeq && !a.lossy() {
+	if c.pushFrom == from && seq <= c.pushSeq && !a.lossy(againFor) {
 		a.w.fault("pushed twice: node %d pushed %d to %s device %d after %d", from, seq, c.s.d.user, c.s.d.no, c.pushSeq)
 	}
 	c.pushFrom, c.pushSeq = from, seq
@@ -214,7 +218,7 @@ func (a *audit) pushed(c *conn, from wire.NodeID, seq wire.Seq) {
 
 // skipped notes that a connection of d was not sent entry seq.
 func (a *audit) skipped(d *device, seq wire.Seq) {
-	if a.lossy() {
+	if a.lossy(missingFor) {
 		a.w.excused++
 		return
 	}
