@@ -151,8 +151,11 @@ var apart = []struct {
 	{"client", "github.com/panjf2000/gnet", "an app that imports the SDK must not link a server"},
 	{"client", "github.com/prometheus", "an app brings its own metrics"},
 	{"wire", "net", "the contract is pure"},
-	{"loadgen", module + "/edge", "the load generator sees what a client sees"},
-	{"loadgen", module + "/core", "the load generator sees what a client sees"},
+	// loadgen/sim is made of the machines of both sides.
+	{"loadgen/swarm", module + "/edge", "the load generator sees what a client sees"},
+	{"loadgen/swarm", module + "/core", "the load generator sees what a client sees"},
+	{"loadgen/bench", module + "/edge", "the servers that are measured are processes"},
+	{"loadgen/bench", module + "/core", "the servers that are measured are processes"},
 	{"", "github.com/vmihailenco/msgpack", "five hostile bytes make it allocate 256 MiB; tests use it as a second opinion"},
 }
 

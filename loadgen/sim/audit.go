@@ -219,7 +219,7 @@ func (a *audit) pushed(c *conn, from wire.NodeID, seq wire.Seq) {
 // skipped notes that a connection of d was not sent entry seq.
 func (a *audit) skipped(d *device, seq wire.Seq) {
 	if a.lossy(missingFor) {
-		a.w.excused++
+		a.w.figures.pushGaps++
 		return
 	}
 	a.skips = append(a.skips, skip{d, seq, a.w.e.now})

@@ -168,7 +168,7 @@ func (r *replica) begin() {
 	r.looked, r.looking, r.lookAt = false, false, 0
 	r.expireAt = r.c.p.mono() + expireEvery
 	r.leads = true
-	r.c.w.elections++
+	r.c.w.figures.elections++
 	r.c.w.note(record{kind: "leads", node: r.c.p.id, shard: r.id})
 	t := r.c.turn()
 	for _, id := range r.c.edges() {

@@ -284,7 +284,7 @@ func (d *device) status(of int, ev *client.Status) {
 	}
 	k := toldKey{of, ev.Status}
 	if ev.MessageID < d.told[k] && !d.w.cfg.StrictStatus {
-		d.w.statusBack++
+		d.w.figures.statusBack++
 		return
 	}
 	d.told[k] = max(d.told[k], ev.MessageID)

@@ -186,7 +186,7 @@ func (w *world) calm(ended func() bool) {
 		w.e.run(w.e.now+time.Second, ended)
 		if why = w.unrest(); why == "" {
 			w.audit.settleSkips()
-			w.calms++
+			w.figures.calms++
 			return
 		}
 	}

@@ -39,11 +39,16 @@ type world struct {
 	suspect *check.Violation // what the next fault is about
 	watch   *watch
 
+	figures  figures
+	verdicts []check.Verdict
+}
+
+// figures count what happened in a run.
+type figures struct {
 	calms      int
 	elections  uint64
 	statusBack uint64
-	excused    uint64 // gaps in pushes after a batch was lost
-	verdicts   []check.Verdict
+	pushGaps   uint64 // entries that were not pushed after a batch was lost
 }
 
 // chatOf is a conversation of the plan.
