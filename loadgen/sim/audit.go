@@ -243,6 +243,9 @@ func (a *audit) settleSkips() {
 // unrest says what keeps the fleet from being at rest, "" when nothing does:
 // everybody is live and has everything, nobody owes anything, the stores agree.
 func (w *world) unrest() string {
+	if w.move != nil {
+		return fmt.Sprintf("a replica of shard %d is on its way from %d to %d", w.move.shard, w.move.from, w.move.to)
+	}
 	for _, d := range w.devices {
 		if d.m == nil || d.sock == nil || d.m.State() != client.StateLive {
 			return fmt.Sprintf("%s device %d is not live", d.user, d.no)

@@ -66,7 +66,6 @@ type replica struct {
 	prop    proposer
 	live    *live.Table
 	fan     *fanout.Table
-	sending bool
 	led     uint64 // leaderships begun
 	ends    uint64 // leaderships begun or ended
 	looked  bool
@@ -124,8 +123,8 @@ func newReplica(c *coreNode, id wire.ShardID) *replica {
 	}
 	if shelf.log.first == 0 {
 		shelf.log = raftLog{first: 1, conf: members{voters: slices.Clone(c.m.Replicas(id))}}
-		if contains(c.m.Learners(id), c.p.id) {
-			shelf.log.conf = members{}
+		if c.m.Epoch() > 1 {
+			shelf.log.conf = members{} // the group says who it is
 		}
 	}
 	r.raft = &raft{e: c.w.e, p: c.p, net: c.w.net, disk: c.disk, log: &shelf.log, self: c.p.id, out: r,
@@ -241,6 +240,7 @@ func (r *replica) tick(i int64) {
 		r.look()
 		r.expire()
 		r.prefer()
+		r.govern()
 	}
 }
 

@@ -21,17 +21,20 @@ type raft struct {
 	out  raftDriver
 	send func(to wire.NodeID, m *rmsg)
 
-	role    rrole
-	leader  wire.NodeID
-	commit  uint64
-	handed  uint64 // entries given to the driver
-	heard   time.Duration
-	patient time.Duration // until then nobody else is voted for
-	votes   map[wire.NodeID]bool
-	peers   map[wire.NodeID]*progress
-	reads   []*readAsk
-	readNo  uint64
-	moving  bool // a change of members is in the log and not applied
+	role     rrole
+	leader   wire.NodeID
+	commit   uint64
+	handed   uint64 // entries given to the driver
+	heard    time.Duration
+	patient  time.Duration // until then nobody else is voted for
+	votes    map[wire.NodeID]bool
+	peers    map[wire.NodeID]*progress
+	reads    []*readAsk
+	readNo   uint64
+	handover bool // the election under way was asked for by the leader
+	moving   bool // a change of members is in the log and not applied
+
+	removed bool // the replica is gone
 
 	unsynced bool // planted: answers do not wait for the disk
 }
@@ -88,17 +91,17 @@ const (
 
 // rmsg is a message of Raft.
 type rmsg struct {
-	kind       rkind
-	from       wire.NodeID
-	term       uint64
-	prev       uint64 // entries: index before the first; votes: last index; answers: index
-	prevTerm   uint64
-	commit     uint64
-	ents       []rent
-	ok         bool
-	readNo     uint64
-	snap       *rsnap
-	transferTo bool
+	kind     rkind
+	from     wire.NodeID
+	term     uint64
+	prev     uint64 // entries: index before the first; votes: last index; answers: index
+	prevTerm uint64
+	commit   uint64
+	ents     []rent
+	ok       bool
+	readNo   uint64
+	snap     *rsnap
+	handover bool // the leader asked for this election
 }
 
 // rsnap is a snapshot on its way.
@@ -131,6 +134,9 @@ func (r *raft) quorum(n int) bool { return n > len(r.voters())/2 }
 
 // tick is the replica's clock.
 func (r *raft) tick() {
+	if r.removed {
+		return
+	}
 	r.p.after(beatEvery, r.tick)
 	if r.role == leading {
 		r.beat()
@@ -140,6 +146,7 @@ func (r *raft) tick() {
 		r.patient = r.e.between(electionMin, electionMax)
 	}
 	if r.e.now-r.heard >= r.patient && slices.Contains(r.voters(), r.self) {
+		r.handover = false
 		r.campaign(preCandidate)
 	}
 }
@@ -197,7 +204,7 @@ func (r *raft) campaign(role rrole) {
 	ask := func() {
 		for _, id := range r.voters() {
 			if id != r.self {
-				r.send(id, &rmsg{kind: kind, term: term, prev: r.log.last(), prevTerm: r.log.lastTerm()})
+				r.send(id, &rmsg{kind: kind, term: term, prev: r.log.last(), prevTerm: r.log.lastTerm(), handover: r.handover})
 			}
 		}
 		r.counted()

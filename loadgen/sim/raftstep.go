@@ -6,6 +6,9 @@ import (
 
 // step takes a message.
 func (r *raft) step(m *rmsg) {
+	if r.removed {
+		return
+	}
 	switch m.kind {
 	case mPreVote, mVote:
 		r.asked(m)
@@ -35,6 +38,7 @@ func (r *raft) step(m *rmsg) {
 		r.follow(m)
 		r.takeSnapshot(m)
 	case mTimeoutNow:
+		r.handover = true
 		r.campaign(candidate)
 	case mTaken, mBeaten:
 		r.answered(m)
@@ -55,7 +59,7 @@ func (r *raft) follow(m *rmsg) {
 func (r *raft) asked(m *rmsg) {
 	l := r.log
 	newer := m.prevTerm > l.lastTerm() || m.prevTerm == l.lastTerm() && m.prev >= l.last()
-	lively := r.leader != 0 && r.leader != m.from && r.e.now-r.heard < electionMin
+	lively := !m.handover && r.leader != 0 && r.leader != m.from && r.e.now-r.heard < electionMin
 	if m.kind == mPreVote {
 		ok := newer && m.term > l.term && !lively
 		r.send(m.from, &rmsg{kind: mPreVoted, term: m.term, ok: ok})

@@ -12,7 +12,7 @@ func (w *world) verdict(v check.Verdict) { w.verdicts = append(w.verdicts, v) }
 
 func (w *world) report() *Report {
 	rep := &Report{Seed: w.cfg.Seed, Simulated: w.e.now, Events: w.e.events, Trace: fmt.Sprintf("%016x", w.e.sum),
-		Acked: w.acked, Calms: w.figures.calms, Elections: w.figures.elections, StatusBack: w.figures.statusBack, PushGaps: w.figures.pushGaps, Faults: map[string]uint64{}, Verdicts: w.verdicts, Failure: w.broken}
+		Acked: w.acked, Calms: w.figures.calms, Moves: w.figures.moves, Elections: w.figures.elections, StatusBack: w.figures.statusBack, PushGaps: w.figures.pushGaps, Faults: map[string]uint64{}, Verdicts: w.verdicts, Failure: w.broken}
 	for i := range w.chats {
 		rep.Messages += uint64(w.chats[i].next)
 	}

@@ -100,6 +100,7 @@ type Report struct {
 	Trace     string            `json:"trace"` // hash of everything that happened
 	Acked     uint64            `json:"acked"`
 	Messages  uint64            `json:"messages"`
+	Moves     uint64            `json:"moves"` // of replicas, when there are more cores than replicas
 	Calms     int               `json:"calms"` // times that the fleet was healed and found in order
 	Elections uint64            `json:"elections"`
 	Faults    map[string]uint64 `json:"faults"`

@@ -36,6 +36,7 @@ type world struct {
 	end     time.Duration // of sending
 	acked   uint64
 	broken  *Failure
+	move    *move            // under way, nil none
 	suspect *check.Violation // what the next fault is about
 	watch   *watch
 
@@ -48,6 +49,7 @@ type figures struct {
 	calms      int
 	elections  uint64
 	statusBack uint64
+	moves      uint64
 	pushGaps   uint64 // entries that were not pushed after a batch was lost
 }
 
@@ -143,6 +145,7 @@ func (w *world) core(id wire.NodeID) *coreNode {
 
 // begin has everybody connect, makes the groups and starts the traffic.
 func (w *world) begin() {
+	w.control()
 	for _, d := range w.devices {
 		w.e.after(w.e.between(0, 2*time.Second), d.start)
 	}
