@@ -21,9 +21,9 @@ const (
 	stateHead   = len(stateMagic) + 1 + 4
 	checksumLen = 8
 
-	// MaxEncoded bounds an encoded state: the map's bound and 1 KiB for each of
-	// as many nodes, twice.
-	MaxEncoded = shardmap.MaxEncoded + 2*shardmap.MaxNodes<<10
+	// MaxEncoded bounds an encoded state: the map's bound, 2 KiB for each of
+	// MaxMembers nodes and 2 MiB for the moves of a plan.
+	MaxEncoded = shardmap.MaxEncoded + MaxMembers<<11 + 2<<20
 )
 
 // Encode returns the encoded form of s, the same for equal states.

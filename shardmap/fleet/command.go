@@ -17,8 +17,9 @@ const (
 	// Create makes the fleet: Cluster, Settings, Nodes (the first control
 	// members, with ids of their own choice; may be empty).
 	Create Kind = "create"
-	// Join takes a node in, or again: Node without ID, Wish, Replaces and
-	// JoinedMS; Replace. Answer.ID is its id.
+	// Join takes a node in, or again: Node without Wish, Replaces and JoinedMS,
+	// whose ID is the one that its data directory holds, 0 when it never joined;
+	// Replace. Answer.ID is its id.
 	Join Kind = "join"
 	// UpdateNode changes Addrs, Zone and Versions of Node.ID.
 	UpdateNode Kind = "update"

@@ -146,11 +146,8 @@ type Seen struct {
 	Report Report
 	At     wire.Millis
 	Before string // the instance that was there before Report.Instance
+	Left   bool   // the instance ended in good order
 }
-
-// Lease is how long a node counts as alive after a report, in milliseconds: ten
-// reports, so that a collector pause or a lost connection is not a death.
-const Lease wire.Millis = 10_000
 
 // Reports are the newest reports by node.
 type Reports map[wire.NodeID]Seen

@@ -208,29 +208,6 @@ func (b *board) cheapest(shards []int, from, to wire.NodeID) int {
 	return best
 }
 
-// spreadLeaders reorders the replicas so that no node is preferred leader two
-// times more often than another replica of a shard it leads.
-func (b *board) spreadLeaders(replicas [][]wire.NodeID) {
-	leads := make(map[wire.NodeID]int)
-	for _, r := range replicas {
-		leads[r[0]]++
-	}
-	// Each swap lowers the sum of the squares of leads, so it ends.
-	for swapped := true; swapped; {
-		swapped = false
-		for _, r := range replicas {
-			for j := range r {
-				if leads[r[0]] >= leads[r[j]]+2 {
-					leads[r[0]]--
-					leads[r[j]]++
-					r[0], r[j] = r[j], r[0]
-					swapped = true
-				}
-			}
-		}
-	}
-}
-
 // weight is the rendezvous weight of a node for shard i+1.
 func weight(i int, n wire.NodeID) uint64 {
 	var key [8]byte

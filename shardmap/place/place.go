@@ -11,7 +11,7 @@
 //  3. Load: no replica could go from a node to one that holds at least two
 //     fewer without breaking 2. In one zone all nodes are within one replica.
 //  4. Preferred leaders are spread over the nodes in the same way; changing
-//     them costs an election but moves no data.
+//     them costs an election but moves no data. See SpreadLeaders.
 //
 // What a plan costs. Count the moves that copy a replica. In one zone let lost be
 // the replicas that the shards lack on desired nodes, extra those they have too
@@ -42,8 +42,9 @@ import (
 // Move takes one replica of a shard from one node to another. From is zero when
 // the shard only gains a replica, To when it only loses one.
 type Move struct {
-	Shard    wire.ShardID
-	From, To wire.NodeID
+	Shard wire.ShardID `json:"shard"`
+	From  wire.NodeID  `json:"from,omitempty"`
+	To    wire.NodeID  `json:"to,omitempty"`
 }
 
 // String returns the move as stories and logs show it.
@@ -69,7 +70,7 @@ func Initial(nodes []shardmap.Node, shards, replicas int) (*shardmap.Map, error)
 	}
 	b := newBoard(make([][]wire.NodeID, shards), nodes, replicas)
 	b.plan()
-	b.spreadLeaders(b.now)
+	SpreadLeaders(b.now, nobody)
 	return shardmap.New(shardmap.Draft{
 		Epoch: 1, Slots: shardmap.SpreadSlots(shards), Replicas: b.now, Nodes: nodes,
 	})
@@ -122,7 +123,7 @@ func Apply(cur *shardmap.Map, desired []shardmap.Node, moves []Move) (*shardmap.
 			d.Nodes = append(d.Nodes, n)
 		}
 	}
-	newBoard(nil, d.Nodes, 1).spreadLeaders(d.Replicas)
+	SpreadLeaders(d.Replicas, nobody)
 	return shardmap.New(d)
 }
 
