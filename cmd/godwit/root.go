@@ -34,6 +34,7 @@ func commands() []*cobra.Command {
 		newTokenCmd(),
 		newBenchCmd(),
 		newLoadCmd(),
+		newSimCmd(),
 		newConfigCmd(),
 		newPKICmd(),
 		newExplainCmd(),
