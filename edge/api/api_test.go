@@ -209,7 +209,8 @@ func TestProblems(t *testing.T) {
 		{"no token", "GET", "/v1/chats", "", "", nil, 401, wire.CodeUnauthenticated},
 		{"not a member", "GET", path, "", "eve", wire.CodeNotMember, 403, wire.CodeNotMember},
 		{"no such chat", "GET", path, "", "eve", wire.CodeUnknownChat, 404, wire.CodeUnknownChat},
-		{"not a chat id", "GET", "/v1/chats/x/messages", "", "eve", nil, 404, wire.CodeUnknownChat},
+		{"not a chat id", "GET", "/v1/chats/x/messages", "", "eve", nil, 400, wire.CodeBadField}, // as over the socket
+		{"in capitals", "GET", "/v1/chats/" + strings.ToUpper(chat.String()) + "/messages", "", "eve", nil, 400, wire.CodeBadField},
 		{"no leader", "GET", path, "", "eve", wire.CodeUnavailable, 503, wire.CodeUnavailable},
 		{"core is slow", "GET", path, "", "eve", context.DeadlineExceeded, 503, wire.CodeUnavailable},
 		{"both directions", "GET", path + "?after=1&before=2", "", "eve", nil, 400, wire.CodeBadRequest},

@@ -71,7 +71,7 @@ type messagesOutput struct {
 func (a *api) messages(ctx context.Context, in *messagesInput) (*messagesOutput, error) {
 	chat, err := wire.ParseChatID([]byte(in.ChatID))
 	if err != nil {
-		return nil, NewProblem(wire.CodeUnknownChat, "take the chat_id of GET /v1/chats, of an ack_sent or of a new group").About(fmt.Sprintf("%.40q is not a chat_id", in.ChatID))
+		return nil, NewProblem(wire.CodeBadField, "take the chat_id of GET /v1/chats, of an ack_sent or of a new group").About(fmt.Sprintf("%.40q is not a chat_id", in.ChatID))
 	}
 	if in.After.Given && in.Before.Given {
 		return nil, NewProblem(wire.CodeBadRequest, "give one of them").About("after and before were both given")

@@ -11,8 +11,9 @@ import (
 	"github.com/godwit-im/godwit/wire"
 )
 
-// knownQuery refuses parameters that the operation does not have: a misspelt
-// limit would otherwise answer with a page that nobody asked for.
+// knownQuery refuses parameters that the operation does not have, and those that
+// are given twice: a misspelt limit would otherwise answer with a page that
+// nobody asked for.
 func knownQuery(h huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		u := ctx.URL()
@@ -36,14 +37,20 @@ func judgeQuery(raw string, op *huma.Operation) *Problem {
 			known = append(known, p.Name)
 		}
 	}
-	var unknown []string
-	for name := range given {
+	var unknown, twice []string
+	for name, values := range given {
+		if len(values) > 1 {
+			twice = append(twice, name)
+		}
 		if !slices.Contains(known, name) {
 			unknown = append(unknown, name)
 		}
 	}
-	if len(unknown) == 0 {
+	if len(unknown) == 0 && len(twice) == 0 {
 		return nil
+	}
+	if len(unknown) == 0 {
+		return NewProblem(wire.CodeBadRequest, "give each parameter once").About(fmt.Sprintf("%.64q is given %d times", slices.Min(twice), len(given[slices.Min(twice)])))
 	}
 	advice := "this address takes no query parameters"
 	if len(known) > 0 {

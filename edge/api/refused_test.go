@@ -25,6 +25,7 @@ func TestUnknownQueryParameter(t *testing.T) {
 		{"GET", "/v1/chats/" + chat.String() + "/messages?cursor=5", "", `there is no query parameter "cursor"`, "this address knows: after, before, limit"},
 		{"GET", "/v1/server?x", "", `there is no query parameter "x"`, "this address takes no query parameters"},
 		{"POST", "/v1/groups?dry=1", `{"name":"x","member_ids":[]}`, `there is no query parameter "dry"`, "this address takes no query parameters"},
+		{"GET", "/v1/chats?limit=1&before=2&limit=2", "", `"limit" is given 2 times`, "give each parameter once"},
 		{"GET", "/v1/chats?limit=%zz", "", "the query cannot be read", "write it as name=value&name=value, with %XX for other bytes"},
 	} {
 		m := decode(t, request(h, tc.method, tc.path, tc.body, "eve"), 400)

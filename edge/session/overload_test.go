@@ -60,17 +60,21 @@ func TestTightLoopEnds(t *testing.T) {
 	}
 }
 
-// A flood of pings of either kind ends; a client that pauses starts afresh, and
+// A flood of pings of either kind, or of fragments that bring nothing, ends; a client that pauses starts afresh, and
 // refused sends do not count: those a client has to repeat.
 func TestPingFlood(t *testing.T) {
 	cfg := Defaults()
 	cfg.OpsRate, cfg.OpsBurst, cfg.SendRate, cfg.SendBurst = 10, 10, 1, 1
 	ping := wire.Append(nil, &wire.Frame{Op: wire.OpPing}, wire.JSON)
 	send := wire.Append(nil, &wire.Frame{Op: wire.OpSendMessage, To: []byte("bob"), ClientMsgID: []byte("m"), Content: []byte("x")}, wire.JSON)
-	control := []byte{0x89, 0x80, 0, 0, 0, 0}
+	control, fragment := []byte{0x89, 0x80, 0, 0, 0, 0}, []byte{0x01, 0x80, 0, 0, 0, 0}
 	for name, once := range map[string]func(*Session, *Loop, *nowhere){
 		"op":      func(s *Session, l *Loop, out *nowhere) { s.Message(l, out, ping) },
 		"control": func(s *Session, l *Loop, out *nowhere) { s.Receive(l, out, append([]byte(nil), control...)) },
+		"fragments without a byte": func(s *Session, l *Loop, out *nowhere) {
+			s.Receive(l, out, append([]byte(nil), fragment...))
+			fragment[0] = 0 // the next ones continue it
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLoop(t, cfg)

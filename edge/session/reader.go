@@ -20,6 +20,7 @@ const (
 	GotPong
 	GotClose // payload is the body: empty, or a status and a reason, both checked
 	GotNone  // a fragment was taken; call again
+	GotEmpty // a fragment without a byte was taken; call again
 	Broken   // the stream is to be failed with Reader.Err; nothing behind is read
 )
 
@@ -141,6 +142,9 @@ func (r *Reader) data(h *ws.Header, payload []byte) (Event, []byte, wire.Code) {
 	g.data = append(g.data, payload...)
 	if r.format == wire.JSON && !g.checkText(h.Fin) {
 		return 0, nil, wire.CodeBadFrame
+	}
+	if !h.Fin && len(payload) == 0 {
+		return GotEmpty, nil, wire.OK
 	}
 	if !h.Fin {
 		return GotNone, nil, wire.OK

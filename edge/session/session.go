@@ -134,6 +134,8 @@ func (s *Session) Receive(l *Loop, out Actions, window []byte) (consumed int) {
 			s.message(l, payload)
 		case GotPing:
 			s.pong(l, payload)
+		case GotEmpty:
+			s.empty(l)
 		case GotClose:
 			s.end(l, statusOf(payload), wire.OK)
 		case Broken:
@@ -231,6 +233,14 @@ func (s *Session) pong(l *Loop, payload []byte) {
 	}
 	if s.admit(l, dear, len(payload)) {
 		l.out.Pong(payload)
+	}
+}
+
+// empty charges for a fragment that brings nothing: no limit of bytes ends a
+// message that goes on and on so.
+func (s *Session) empty(l *Loop) {
+	if s.limit(l, wire.OpPing) > 0 && !s.strike(l) {
+		l.Counters.TooFast.Add(1)
 	}
 }
 
