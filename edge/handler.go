@@ -76,7 +76,9 @@ func (s *Server) devToken(user wire.UserID, device wire.DeviceID) (string, time.
 // page adds the headers that keep the page to itself.
 func page(h http.Handler) http.Handler {
 	if h == nil {
-		h = http.NotFoundHandler()
+		h = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "There is nothing at this address. The REST interface is at /v1 (see /docs), the WebSocket at /ws.", http.StatusNotFound)
+		})
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		hd := w.Header()

@@ -38,6 +38,9 @@ const (
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
 
+// nothing is what is said of an address where there is nothing.
+const nothing = "There is nothing at this address. The page is at /, the REST interface at /v1 (see /docs), the WebSocket at /ws."
+
 // Handler serves the page at "/" and its files under "/assets/". Other paths
 // are 404, other methods than GET and HEAD 405. It is safe for concurrent use.
 func Handler() http.Handler {
@@ -62,7 +65,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := fs.ReadFile(h.files, name)
 	if err != nil {
-		http.NotFound(w, r)
+		http.Error(w, nothing, http.StatusNotFound)
 		return
 	}
 	setHeaders(w.Header(), name)

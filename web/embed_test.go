@@ -102,3 +102,12 @@ func TestWhatIsNotThere(t *testing.T) {
 		t.Errorf("HEAD / = %d with %d bytes, want 200 and none", res.StatusCode, len(body))
 	}
 }
+
+// Who is lost is told where there is something.
+func TestNothingHerePointsElsewhere(t *testing.T) {
+	w := httptest.NewRecorder()
+	Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/chat", nil))
+	if body := w.Body.String(); !strings.Contains(body, "at /,") || !strings.Contains(body, "/v1") {
+		t.Errorf("%q", body)
+	}
+}
