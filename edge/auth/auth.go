@@ -163,6 +163,17 @@ func (v *Verifier) Close() {
 // at most. Otherwise it takes some 100 µs of CPU at most.
 func (v *Verifier) MayBlock() bool { return v.jwks != nil }
 
+// Trouble says what is wrong with the keys of the JWKS address: the last fetch
+// failed, or brought none. none: there is no other key, so no token can be
+// verified.
+func (v *Verifier) Trouble() (none bool, err error) {
+	if v.jwks == nil {
+		return false, nil
+	}
+	none, err = v.jwks.trouble()
+	return none && len(v.keys) == 0, err
+}
+
 // Verify returns who token names. Its error is an *Error. token is not kept.
 func (v *Verifier) Verify(ctx context.Context, token []byte) (Identity, error) {
 	switch {

@@ -38,9 +38,11 @@ const (
 
 // jwks is a set of public keys behind an address.
 type jwks struct {
-	keys   keyfunc.Keyfunc
-	stop   context.CancelFunc
-	failed atomic.Bool // the last fetch
+	address string
+	keys    keyfunc.Keyfunc
+	stop    context.CancelFunc
+	failed  atomic.Bool // the last fetch
+	why     atomic.Pointer[string]
 }
 
 func newJWKS(ctx context.Context, address string, client *http.Client) (*jwks, error) {
@@ -50,7 +52,7 @@ func newJWKS(ctx context.Context, address string, client *http.Client) (*jwks, e
 	if client == nil {
 		client = &http.Client{Timeout: JWKSTimeout}
 	}
-	j := new(jwks)
+	j := &jwks{address: address}
 	bounded := *client
 	bounded.Transport = boundedBodies{next: client.Transport, failed: &j.failed}
 	bounded.CheckRedirect = func(*http.Request, []*http.Request) error {
@@ -70,7 +72,44 @@ func newJWKS(ctx context.Context, address string, client *http.Client) (*jwks, e
 		j.stop()
 		return nil, fmt.Errorf("auth: JWKS address: %w", err)
 	}
+	if !j.have(ctx) {
+		go j.retry(ctx)
+	}
 	return j, nil
+}
+
+// have reports whether there is a key.
+func (j *jwks) have(ctx context.Context) bool {
+	all, err := j.keys.Storage().KeyReadAll(ctx)
+	return err == nil && len(all) > 0
+}
+
+// retry fetches again, no more often than tokens may cause it, until there are
+// keys: nobody brings a token to an edge that is not ready.
+func (j *jwks) retry(ctx context.Context) {
+	tick := time.NewTicker(JWKSUnknown)
+	defer tick.Stop()
+	for !j.have(ctx) {
+		select {
+		case <-tick.C:
+			_, _ = j.keys.Storage().KeyRead(ctx, "") // an id that is not there has the keys fetched
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// trouble is Verifier.Trouble.
+func (j *jwks) trouble() (none bool, err error) {
+	none = !j.have(context.Background())
+	if !none && !j.failed.Load() {
+		return false, nil
+	}
+	why := "it has no keys"
+	if said := j.why.Load(); j.failed.Load() && said != nil {
+		why = *said
+	}
+	return none, fmt.Errorf("the keys at %s cannot be fetched: %s; tokens that need them are refused with E%d", j.address, why, wire.CodeUnavailable)
 }
 
 // checkAddress keeps keys from travelling where anybody could exchange them.
@@ -87,7 +126,14 @@ func checkAddress(address string) error {
 	return nil
 }
 
-func (j *jwks) fetchFailed(context.Context, error) { j.failed.Store(true) }
+func (j *jwks) fetchFailed(_ context.Context, err error) {
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next // the last is short: the others repeat the address
+	}
+	why := err.Error()
+	j.why.Store(&why)
+	j.failed.Store(true)
+}
 
 // keyfunc returns the function that finds a token's key: by its key id, or all
 // of them when it has none. Only public keys of the token's algorithm count.

@@ -137,10 +137,20 @@ func TestJWKSDown(t *testing.T) {
 	wantCheck(t, v, tok, wire.CodeUnavailable, "keys")
 	wantCheck(t, v, sign(t, jwt.SigningMethodHS256, k.secret, nil, alice()), 0, "")
 
+	if none, err := v.Trouble(); none || err == nil || !strings.Contains(err.Error(), is.URL) {
+		t.Errorf("with another key: %v, %v", none, err)
+	}
+
 	is = newIssuer(t, "")
 	v = follow(t, is, nil)
+	if none, err := v.Trouble(); !none || err == nil {
+		t.Errorf("without any key: %v, %v", none, err)
+	}
 	is.body.Store(jwksOf(edJWK("ed", k.ed)))
 	wantCheck(t, v, tok, 0, "") // it is back: the key is fetched when a token asks
+	if none, err := v.Trouble(); none || err != nil {
+		t.Errorf("after it came back: %v, %v", none, err)
+	}
 }
 
 // TestJWKSHostile: an endless answer and a redirect cost no more than a

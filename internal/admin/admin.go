@@ -30,6 +30,9 @@ type Check struct {
 	Name string // a word, such as "edge"
 	// Ready returns nil, or what is missing. It must not block.
 	Ready func() error
+	// Note returns what to say of a part that is ready, "" for nothing; nil: it
+	// never has anything to say. It must not block.
+	Note func() string
 }
 
 // Config is what a Handler serves from.
@@ -68,15 +71,16 @@ GET  /debug/shards/{id}/digest  what a replica holds, in a few bytes: equal ones
 // use.
 func Handler(cfg Config) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		text := index
-		if cfg.Compact != nil {
-			text += indexCompact
-		}
-		if cfg.Replicas != nil {
-			text += indexReplicas
-		}
-		plain(w, http.StatusOK, text)
+	text := index
+	if cfg.Compact != nil {
+		text += indexCompact
+	}
+	if cfg.Replicas != nil {
+		text += indexReplicas
+	}
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, text) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		plain(w, http.StatusNotFound, "there is nothing at this address; there is:\n"+text)
 	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		plain(w, http.StatusOK, "ok\n")
@@ -86,7 +90,7 @@ func Handler(cfg Config) http.Handler {
 			plain(w, http.StatusServiceUnavailable, err.Error()+"\n")
 			return
 		}
-		plain(w, http.StatusOK, "ready\n")
+		plain(w, http.StatusOK, "ready\n"+notes(cfg.Checks))
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	if cfg.Compact != nil {
@@ -195,6 +199,19 @@ func ready(checks []Check) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// notes returns what the checks have to say, one line each.
+func notes(checks []Check) (text string) {
+	for _, c := range checks {
+		if c.Note == nil {
+			continue
+		}
+		if note := c.Note(); note != "" {
+			text += c.Name + ": " + note + "\n"
+		}
+	}
+	return text
 }
 
 func plain(w http.ResponseWriter, status int, text string) {

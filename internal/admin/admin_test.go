@@ -17,7 +17,7 @@ func TestHandler(t *testing.T) {
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "godwit_test_gauge", Help: "A test."}, func() float64 { return 42 }))
 	h := Handler(Config{Metrics: reg, Checks: []Check{
 		{Name: "edge", Ready: func() error { return missing }},
-		{Name: "core", Ready: func() error { return nil }}}})
+		{Name: "core", Ready: func() error { return nil }, Note: func() string { return "a key is missing" }}}})
 
 	for _, tc := range []struct {
 		name, path string
@@ -27,12 +27,12 @@ func TestHandler(t *testing.T) {
 	}{
 		{"alive", "/healthz", errors.New("no map"), 200, "ok"},
 		{"not ready", "/readyz", errors.New("no map"), 503, "edge: no map"},
-		{"ready", "/readyz", nil, 200, "ready"},
+		{"ready", "/readyz", nil, 200, "ready\ncore: a key is missing\n"},
 		{"metrics", "/metrics", nil, 200, "godwit_test_gauge 42"},
 		{"profiles", "/debug/pprof/", nil, 200, "goroutine"},
 		{"index", "/", nil, 200, "/readyz"},
 		{"nothing to compact", "/debug/compact", nil, 404, ""},
-		{"elsewhere", "/v1/chats", nil, 404, ""},
+		{"elsewhere", "/v1/chats", nil, 404, "/readyz"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			missing = tc.missing

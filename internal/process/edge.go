@@ -57,6 +57,9 @@ func OpenEdge(ctx context.Context, cfg EdgeConfig) (*Edge, error) {
 	if err != nil {
 		return nil, fault.New(fault.BadKeyFile, "%w", err)
 	}
+	if _, err := verifier.Trouble(); err != nil {
+		cfg.Log.Warn("edge: --auth-jwks-url does not work; see whether it is right and answers this host", "err", err)
+	}
 	s, err := edge.Open(edge.Config{
 		Node: cfg.Node, Listen: c.Listen, Listener: cfg.Listener, CertFile: c.TLSCert, KeyFile: c.TLSKey, Watcher: cfg.Watcher, Auth: verifier,
 		DevSecret: devSecret, InsecureDevAuth: c.InsecureDevAuth, AllowOrigins: c.AllowOrigins, MaxConnections: c.MaxConnections,
@@ -67,6 +70,26 @@ func OpenEdge(ctx context.Context, cfg EdgeConfig) (*Edge, error) {
 		return nil, ListenFault(c.Listen, err)
 	}
 	return &Edge{Server: s, auth: verifier}, nil
+}
+
+// Check is what /readyz asks: it serves, and could verify a token.
+func (e *Edge) Check() error {
+	if err := e.Ready(); err != nil {
+		return err
+	}
+	if none, err := e.auth.Trouble(); none {
+		return err
+	}
+	return nil
+}
+
+// Note is what an operator should know although the edge is ready: that some
+// of the keys are missing.
+func (e *Edge) Note() string {
+	if _, err := e.auth.Trouble(); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // rate turns "0: no limit" of the settings into the edge's form.

@@ -83,12 +83,12 @@ func (r *edgeRole) ready() error {
 	if wish := r.member.Wish(); wish != fleet.Serve {
 		return errors.New("the operator wants it empty (" + string(wish) + ")")
 	}
-	return r.edge.Ready()
+	return r.edge.Check()
 }
 
 // Admin implements process.Role.
 func (r *edgeRole) Admin() admin.Config {
-	return admin.Config{Checks: r.checks(admin.Check{Name: "edge", Ready: r.ready})}
+	return admin.Config{Checks: r.checks(admin.Check{Name: "edge", Ready: r.ready, Note: r.edge.Note})}
 }
 
 // Ready implements process.Role.

@@ -137,7 +137,7 @@ func (s *server) openControl(ctx context.Context) (err error) {
 // Admin implements process.Role.
 func (s *server) Admin() admin.Config {
 	return process.CoreAdmin(admin.Config{Checks: []admin.Check{
-		{Name: "edge", Ready: s.edge.Ready}, {Name: "core", Ready: s.core.Check}}}, s.core)
+		{Name: "edge", Ready: s.edge.Check, Note: s.edge.Note}, {Name: "core", Ready: s.core.Check}}}, s.core)
 }
 
 // Ready implements process.Role.

@@ -148,6 +148,42 @@ func TestAdminAddress(t *testing.T) {
 	}
 }
 
+// A JWKS address that does not answer is said at the start and in /readyz; with
+// no other key the server is not ready.
+func TestKeysThatCannotBeFetched(t *testing.T) {
+	for name, tc := range map[string]struct {
+		secret string
+		status int
+		want   string
+	}{
+		"the only keys": {"", 503, "edge: the keys at http://127.0.0.1:1/keys cannot be fetched"},
+		"beside others": {strings.Repeat("k", 32), 200, "ready\nedge: the keys at http://127.0.0.1:1/keys cannot be fetched"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			cfg := settings(t.TempDir())
+			cfg.AuthJWKSURL, cfg.AuthHS256Secret = "http://127.0.0.1:1/keys", tc.secret
+			cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+			s := start(t, cfg)
+			resp, err := http.Get("http://" + s.Admin + "/readyz")
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if resp.StatusCode != tc.status || !strings.HasPrefix(string(body), tc.want) {
+				t.Errorf("%d %s", resp.StatusCode, body)
+			}
+			if err := s.stop(); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(log.String(), "--auth-jwks-url does not work") {
+				t.Errorf("the log says nothing: %s", log.String())
+			}
+		})
+	}
+}
+
 // After a compaction the directory is smaller and everything is there.
 func TestCompact(t *testing.T) {
 	cfg := settings(t.TempDir())

@@ -15,6 +15,7 @@ var goroutines = map[string]string{
 	"cmd/godwit":        "signals, and the line that a load prints while it runs",
 	"core":              "a node's workers and a proposer for each replica; Close waits for all",
 	"edge":              "accept, clock, token checks and the follower of the map; Shutdown waits for all",
+	"edge/auth":         "fetches keys again while there are none; Close ends it",
 	"edge/api":          "previews of a page of conversations, a few side by side within the request",
 	"internal/chaos":    "a waiter for each process and the load of a trial; Close and Run wait for all",
 	"internal/link":     "a dialler for each peer, a reader and a writer for each connection; Close waits for all",
