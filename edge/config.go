@@ -58,6 +58,10 @@ type Config struct {
 	// clients to leave. Zero: 5 s.
 	DrainFor time.Duration
 
+	// CutOff is how long the edge may be without any core before it sends its
+	// clients away. Zero: 5 s.
+	CutOff time.Duration
+
 	// Version is what /v1/server and the OpenAPI document say.
 	Version string
 	// Page serves everything that is not /ws, /v1, /openapi.json or /docs.
@@ -84,6 +88,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	setDefault(&cfg.Heartbeat, wire.Heartbeat)
 	setDefault(&cfg.MaxContent, wire.MaxContent)
 	setDefault(&cfg.DrainFor, 5*time.Second)
+	setDefault(&cfg.CutOff, 5*time.Second)
 	setDefault(&cfg.Version, "unknown")
 	setDefault(&cfg.Log, slog.New(slog.DiscardHandler))
 	setDefault(&cfg.Loops, defaultLoops())

@@ -35,6 +35,7 @@ type counters struct {
 type serverCounters struct {
 	refused    codeCounter
 	callsFull  atomic.Uint64
+	cutOffs    atomic.Uint64
 	badBatches atomic.Uint64
 	badItems   atomic.Uint64
 }
@@ -139,6 +140,7 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	gauge("connections", "WebSockets that are open.", s.Connections())
 	gauge("connections_max", "How many may be.", s.cfg.MaxConnections)
 	gauge("outbound_held_bytes", "Bytes that sockets have not taken.", int(s.sum(func(l *loop) uint64 { return uint64(l.n.held.Load()) })))
+	counter(metricDesc("cut_offs_total", "Times that clients were sent away because no core was connected."), s.n.cutOffs.Load())
 	for _, m := range loopMetrics {
 		counter(metricDesc(m.name, m.help), s.sum(m.value))
 	}

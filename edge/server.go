@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	mrand "math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
@@ -163,6 +162,7 @@ func (s *Server) checkDevAuth(addr net.Addr) error {
 func (s *Server) run(ctx context.Context) {
 	s.wg.Go(func() { s.clock.run(ctx, s.loops) })
 	s.wg.Go(func() { s.router.follow(ctx, s.cfg.Watcher, s.connect) })
+	s.wg.Go(func() { s.watchCores(ctx) })
 	for range verifiers {
 		s.wg.Go(func() { s.verify.run(ctx) })
 	}
@@ -238,10 +238,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if first {
 		_ = s.gate.Close()
 		s.enrolling.Wait()
-		after := func() wire.Millis { return wire.Millis(mrand.N(s.cfg.DrainFor).Milliseconds()) }
-		for _, l := range s.loops {
-			l.post(work{kind: workDrain, after: after})
-		}
+		s.farewell()
 	}
 	grace := time.Duration(s.session.DrainGrace) * time.Millisecond
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.DrainFor+grace+lingerFor)

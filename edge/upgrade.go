@@ -152,6 +152,8 @@ func (s *Server) checkUpgrade(r *http.Request) *api.Problem {
 		return api.NewProblem(wire.CodeProtocol, "an upgrade has no body")
 	case !s.router.ready():
 		return api.NewProblem(wire.CodeUnavailable, "the edge has no shard map yet; try again")
+	case !s.router.anyUp():
+		return api.NewProblem(wire.CodeUnavailable, "the edge is cut off from the cores; try again, or another edge")
 	}
 	return nil
 }
