@@ -1,10 +1,12 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-im/godwit/edge/auth"
@@ -23,7 +25,7 @@ const (
 	content   = 64
 	// longest bounds how long users of one trial write.
 	longest = 10 * time.Minute
-	// settle bounds how long a trial waits for what is on its way in the end.
+	// settle is the default of Config.Settle.
 	settle = 60 * time.Second
 	// connecting bounds how long the users of a trial take to connect.
 	connecting = 60 * time.Second
@@ -39,21 +41,52 @@ type load struct {
 	waits waits
 	sent  chan struct{} // closed when all is sent and settled
 	stop  context.CancelFunc
+
+	over atomic.Bool // what is found from now on is found by the verdict
+	mu   struct {
+		sync.Mutex
+		found map[check.Violation]time.Duration // when, after the fault
+	}
+}
+
+// maxFound bounds how many moments are kept.
+const maxFound = 200
+
+// found notes when a promise broke, while it can be seen.
+func (l *load) found(v check.Violation) {
+	at := l.swarm.Clock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.mu.found) < maxFound && !l.over.Load() {
+		l.mu.found[v] = at - l.waits.began()
+	}
+}
+
+// when says in words when a promise broke, "" when the verdict found it.
+func (l *load) when(v check.Violation) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at, known := l.mu.found[v]; known {
+		return fmt.Sprintf(", %.2f s after the fault", at.Seconds())
+	}
+	return ""
 }
 
 // newLoad connects users, whose names begin with run, over all edges, and lets
-// them write rate messages a second.
-func newLoad(ctx context.Context, f *Fleet, run string, rate float64) (*load, error) {
+// them write.
+func newLoad(ctx context.Context, f *Fleet, run string, cfg *Config) (*load, error) {
 	l := &load{f: f, sent: make(chan struct{}), work: workload.Plan{
-		Run: run, Pairs: pairs, Groups: groups, GroupSize: groupSize, Rate: rate, Size: content}}
+		Run: run, Pairs: pairs, Groups: groups, GroupSize: groupSize, Rate: cfg.Rate, Size: content}}
 	var urls []string
 	for _, e := range f.Procs("edge") {
 		urls = append(urls, "ws://"+e.addr(portPublic)+"/ws")
 	}
 	l.swarm = swarm.New(swarm.Options{
-		URL: urls[0], More: urls[1:], Work: l.work, For: longest, Settle: settle, Heartbeat: heartbeat, Acked: l.waits.acked,
+		URL: urls[0], More: urls[1:], Work: l.work, For: longest, Settle: cmp.Or(cfg.Settle, settle), Heartbeat: heartbeat, Acked: l.waits.acked,
 		Token: func(_ context.Context, u wire.UserID) (string, error) { return f.token(u) },
 	})
+	l.mu.found = make(map[check.Violation]time.Duration)
+	l.swarm.Check.OnBroken = l.found
 	start, cancel := context.WithTimeout(ctx, connecting)
 	defer cancel()
 	if err := l.swarm.Connect(start); err != nil {
@@ -90,8 +123,24 @@ func (f *Fleet) token(u wire.UserID) (string, error) {
 // fault. It is safe for concurrent use.
 type waits struct {
 	mu    sync.Mutex
-	from  time.Duration // on the load's clock; 0: nothing is measured
+	fault time.Duration // on the load's clock
+	from  time.Duration // likewise; 0: nothing is measured
 	worst map[uint32]time.Duration
+}
+
+// injected notes when the fault began, and measures from now on.
+func (w *waits) injected(now time.Duration) {
+	w.begin(now)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fault = now
+}
+
+// began returns when the fault began.
+func (w *waits) began() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.fault
 }
 
 // begin measures from now on: whatever is answered later has waited since it

@@ -182,11 +182,13 @@ func (p *Proc) Tail() string {
 		return err.Error()
 	}
 	defer f.Close()
-	if end, err := f.Seek(0, io.SeekEnd); err == nil && end > logTail {
-		_, _ = f.Seek(-logTail, io.SeekEnd) // else the head is shown
+	info, err := f.Stat()
+	if err != nil {
+		return err.Error()
 	}
-	b, _ := io.ReadAll(io.LimitReader(f, logTail))
-	if _, rest, ok := bytes.Cut(b, []byte("\n")); ok && len(b) == logTail {
+	from := max(0, info.Size()-logTail)
+	b, _ := io.ReadAll(io.NewSectionReader(f, from, logTail)) // what could be read
+	if _, rest, ok := bytes.Cut(b, []byte("\n")); ok && from > 0 {
 		b = rest
 	}
 	return string(b)

@@ -25,6 +25,9 @@ type Config struct {
 	// Slow is how long a conversation may wait, at the 99th percentile of those
 	// that a fault stalled, while a majority is there.
 	Slow time.Duration
+	// Settle is how long a trial waits in the end for what is on its way; 0 is a
+	// minute.
+	Settle time.Duration
 	// Say is told what happens, a line at a time; must not be nil.
 	Say func(line string)
 }
@@ -96,16 +99,22 @@ func (r *Report) possible(f *Fleet, only []string) (list []Fault) {
 	return list
 }
 
+// draw returns what is tried as the n-th, and the chance that it takes its
+// choices from: every fault once in an order by chance, then again in another.
+func draw(seed uint64, faults []Fault, n int) (*Fault, *rand.Rand) {
+	round, at := uint64(n/len(faults)), n%len(faults)
+	order := rand.New(rand.NewPCG(seed, round)).Perm(len(faults))
+	return &faults[order[at]], rand.New(rand.NewPCG(seed, 1<<32+uint64(n)))
+}
+
 // trial is the n-th trial. Its choices follow from the seed and n alone. The
 // error says that the fleet is not whole again.
 func trial(ctx context.Context, f *Fleet, cfg *Config, faults []Fault, n int) (t *Trial, err error) {
-	order := rand.New(rand.NewPCG(cfg.Seed, uint64(n/len(faults)))).Perm(len(faults))
-	fault := &faults[order[n%len(faults)]]
-	rng := rand.New(rand.NewPCG(cfg.Seed, 1<<32+uint64(n)))
+	fault, rng := draw(cfg.Seed, faults, n)
 	t = &Trial{Number: n, Fault: fault.Name}
 	began := time.Now()
 	defer func() { t.Took = time.Since(began) }()
-	l, err := newLoad(ctx, f, fmt.Sprintf("x%x-%d", cfg.Seed, n), cfg.Rate)
+	l, err := newLoad(ctx, f, fmt.Sprintf("x%x-%d", cfg.Seed, n), cfg)
 	if err != nil {
 		t.broke(checkHarness, 1, "%v", err)
 		return t, err
@@ -131,7 +140,7 @@ func trial(ctx context.Context, f *Fleet, cfg *Config, faults []Fault, n int) (t
 
 // breakAndHeal injects the fault, holds it and heals it.
 func (t *Trial) breakAndHeal(ctx context.Context, f *Fleet, l *load, fault *Fault, rng *rand.Rand) error {
-	l.waits.begin(l.swarm.Clock())
+	l.waits.injected(l.swarm.Clock())
 	w, err := fault.Inject(ctx, f, rng)
 	if err != nil {
 		return fmt.Errorf("injecting: %w", errors.Join(err, f.Start(ctx)))

@@ -17,7 +17,7 @@ import (
 const judging = 30 * time.Second
 
 // maxFindings bounds how many broken promises of a trial are told in words.
-const maxFindings = 12
+const maxFindings = 16
 
 // The checks of a trial: the columns of the table.
 const (
@@ -78,9 +78,10 @@ func (t *Trial) judge(ctx context.Context, l *load) {
 	ctx, cancel := context.WithTimeout(ctx, 2*judging)
 	defer cancel()
 	t.judgeLogs(ctx, l)
+	l.over.Store(true)
 	v := l.swarm.Check.Finish()
 	t.Acked = v.Acked
-	t.take(&v)
+	t.take(&v, l)
 	t.broke(checkWaiting, v.Unanswered, "%d messages were sent and never answered (%v)", v.Unanswered, l.swarm.Errs.Counts())
 	t.judgeReplicas(ctx, l.f)
 	for _, p := range l.f.Procs("") {
@@ -90,19 +91,26 @@ func (t *Trial) judge(ctx context.Context, l *load) {
 	}
 }
 
-// take adds what the checker found.
-func (t *Trial) take(v *check.Verdict) {
-	columns := map[check.Kind]string{check.Lost: checkLost, check.Duplicated: checkTwice, check.OutOfOrder: checkOrder,
-		check.Phantom: checkPhantom, check.Gap: checkGap, check.Backwards: checkReceipt}
-	told := map[string]uint64{}
-	for _, b := range v.Violations {
-		told[columns[b.Kind]]++
-		t.broke(columns[b.Kind], 1, "%s, message %d (message_id %d), %s: %s", b.Chat, b.K, b.Seq, b.User, b.Detail)
-	}
-	for column, n := range map[string]uint64{checkLost: v.Lost, checkTwice: v.Duplicated, checkOrder: v.OutOfOrder,
-		checkPhantom: v.Phantom, checkGap: v.Gap, checkReceipt: v.Backwards} {
-		if n > told[column] {
-			t.broke(column, n-told[column], "%d more", n-told[column])
+// perCheck bounds how many broken promises of one check are told in words.
+const perCheck = 3
+
+// take adds what the checker found, what weighs most first.
+func (t *Trial) take(v *check.Verdict, l *load) {
+	for _, c := range []struct {
+		kind   check.Kind
+		column string
+		n      uint64
+	}{{check.Lost, checkLost, v.Lost}, {check.Duplicated, checkTwice, v.Duplicated}, {check.OutOfOrder, checkOrder, v.OutOfOrder},
+		{check.Phantom, checkPhantom, v.Phantom}, {check.Gap, checkGap, v.Gap}, {check.Backwards, checkReceipt, v.Backwards}} {
+		told := uint64(0)
+		for _, b := range v.Violations {
+			if b.Kind == c.kind && told < min(perCheck, c.n) {
+				told++
+				t.broke(c.column, 1, "%s, message %d (message_id %d), %s: %s%s", b.Chat, b.K, b.Seq, b.User, b.Detail, l.when(b))
+			}
+		}
+		if c.n > told {
+			t.broke(c.column, c.n-told, "%d more", c.n-told)
 		}
 	}
 }
