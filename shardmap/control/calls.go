@@ -27,7 +27,7 @@ func (a *API) join(r *http.Request, t *term) (any, error) {
 	if err := body(r, &q); err != nil {
 		return nil, err
 	}
-	node := fleet.Node{Name: q.Name, Role: q.Role, Zone: q.Zone, Identity: q.Identity, Addrs: q.Addrs, Versions: q.Versions, Wish: fleet.Serve}
+	node := fleet.Node{ID: q.ID, Name: q.Name, Role: q.Role, Zone: q.Zone, Identity: q.Identity, Addrs: q.Addrs, Versions: q.Versions, Wish: fleet.Serve}
 	cmd := fleet.Command{Kind: fleet.Join, AtMS: nowMS(), Node: &node, Replace: q.Replace}
 	known, err := a.mayJoin(t, &q, cmd)
 	if err != nil {
@@ -47,7 +47,7 @@ func (a *API) join(r *http.Request, t *term) (any, error) {
 	t.mu.Lock()
 	s := a.control.State()
 	t.mu.reports.Expect(s, nowMS()) // its first report is awaited from now on
-	_, err = t.seat(id, q.Instance)
+	err = t.mu.seats.admit(id, q.Instance, nowMS())
 	t.mu.Unlock()
 	if err != nil {
 		return nil, err
@@ -72,21 +72,11 @@ func (a *API) mayJoin(t *term, q *api.JoinRequest, cmd fleet.Command) (*fleet.No
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if known != nil {
-		if _, err := t.seat(known.ID, q.Instance); err != nil {
+		if err := t.mu.seats.admit(known.ID, q.Instance, nowMS()); err != nil {
 			return nil, err
 		}
 	}
 	return known, fleet.JudgeJoin(cmd, q.Instance, q.ClockMS, s, t.mu.reports, nowMS())
-}
-
-// seat admits a process as node id. Of the process before it nothing is
-// believed any more. t.mu is held.
-func (t *term) seat(id wire.NodeID, instance string) (takenOver bool, err error) {
-	takenOver, err = t.mu.seats.admit(id, instance, nowMS())
-	if takenOver {
-		t.mu.reports[id] = fleet.Seen{At: nowMS()}
-	}
-	return takenOver, err
 }
 
 func find(s *fleet.State, is func(*fleet.Node) bool) *fleet.Node {
@@ -113,7 +103,7 @@ func (a *API) report(r *http.Request, t *term) (any, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, err := t.seat(rep.ID, rep.Instance); err != nil {
+	if err := t.mu.seats.admit(rep.ID, rep.Instance, nowMS()); err != nil {
 		return nil, err
 	}
 	before := t.mu.reports[rep.ID].Report
@@ -164,8 +154,7 @@ func (a *API) leave(r *http.Request, t *term) (any, error) {
 	if err := t.mu.seats.leave(q.ID, q.Instance); err != nil {
 		return nil, fault.New(fault.TwoInstances, "%w", err)
 	}
-	// Neither alive nor dead: it may come back at once, as in a restart.
-	t.mu.reports[q.ID] = fleet.Seen{At: nowMS()}
+	t.mu.reports.Leave(q.ID, q.Instance)
 	return nil, nil
 }
 

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/raft"
 
 	"github.com/godwit-im/godwit/shardmap"
+	"github.com/godwit-im/godwit/shardmap/fleet"
 	"github.com/godwit-im/godwit/shardmap/watch"
 	"github.com/godwit-im/godwit/wire"
 )
@@ -59,6 +61,37 @@ func TestUnreadableEntryStopsTheMember(t *testing.T) {
 				t.Fatal("it would snapshot a state that is not the log's")
 			}
 		})
+	}
+}
+
+func TestSnapshotsHoldTheFleet(t *testing.T) {
+	f := newFSM(new(watch.Watcher), slog.New(slog.DiscardHandler))
+	do := func(cmd fleet.Command) {
+		t.Helper()
+		if done := f.Apply(&raft.Log{Data: encodeFleet(&cmd)}).(applied); done.err != nil {
+			t.Fatal(done.err)
+		}
+	}
+	do(fleet.Command{Kind: fleet.Create, AtMS: 1, Cluster: strings.Repeat("c", 32), Settings: &fleet.Settings{Shards: 1, Replicas: 1, Cores: 1}})
+	do(fleet.Command{Kind: fleet.Join, AtMS: 2, Node: &fleet.Node{Name: "core-1", Role: fleet.Core, Identity: strings.Repeat("1", 32),
+		Wish: fleet.Serve, Addrs: fleet.Addrs{Link: "10.0.0.1:1", Raft: "10.0.0.1:2"}, Versions: fleet.Versions{Program: "x", Wire: 1, Store: 1}}})
+	m := testMap(t, 1)
+	do(fleet.Command{Kind: fleet.SetMap, AtMS: 3, Map: m.Encode()})
+
+	taken, err := f.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := new(watch.Watcher)
+	again := newFSM(w, slog.New(slog.DiscardHandler))
+	if err := again.Restore(io.NopCloser(bytes.NewReader(taken.(snapshot)))); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(again.state().Encode(), f.state().Encode()) || again.state().Cluster == "" {
+		t.Errorf("restored %+v, want %+v", again.state(), f.state())
+	}
+	if w.Current() == nil || !w.Current().Equal(m) {
+		t.Errorf("restored, it publishes %v", w.Current())
 	}
 }
 

@@ -80,13 +80,16 @@ func fatal(problems []fleet.Problem) error {
 		if !p.Fatal {
 			continue
 		}
-		e := fault.New(problemCode(p.Kind), "%s", p.Text)
-		return e
+		return fault.New(problemCode(p.Kind), "%s", p.Text)
 	}
 	return nil
 }
 
 func problemCode(kind string) fault.Code {
+	switch kind {
+	case fleet.TooFew, fleet.NoTarget:
+		return fault.TooFewNodes
+	}
 	return fault.BreaksMajority
 }
 
@@ -95,12 +98,13 @@ func (a *API) wish(r *http.Request, t *term) (any, error) {
 	if err := body(r, &q); err != nil {
 		return nil, err
 	}
-	node, err := named(a.control.State(), r.PathValue("node"))
+	s := a.control.State()
+	node, err := named(s, r.PathValue("node"))
 	if err != nil {
 		return nil, err
 	}
 	answer := api.WishAnswer{ID: node.ID, Moves: []place.Move{}, Problems: []fleet.Problem{}}
-	if node.Role == fleet.Core {
+	if node.Role == fleet.Core && s.Map != nil {
 		p, err := a.preview(t, fleet.Change{Node: node.ID, Wish: q.Wish})
 		if err != nil {
 			return nil, err
@@ -128,7 +132,7 @@ func (a *API) forget(r *http.Request, t *term) (any, error) {
 		return nil, err
 	}
 	t.mu.Lock()
-	alive := t.mu.reports.Alive(node.ID, nowMS()) && t.mu.seats[node.ID] != nil
+	alive := t.mu.reports.Alive(node.ID, nowMS())
 	t.mu.Unlock()
 	if alive {
 		return nil, fault.New(fault.NodeHolds, "%q reports; stop it first", node.Name)
@@ -137,7 +141,7 @@ func (a *API) forget(r *http.Request, t *term) (any, error) {
 		return nil, err
 	}
 	t.mu.Lock()
-	delete(t.mu.reports, node.ID)
+	t.mu.reports.Expect(a.control.State(), nowMS()) // not any more
 	delete(t.mu.seats, node.ID)
 	t.mu.Unlock()
 	return nil, nil

@@ -5,18 +5,15 @@ import (
 
 	"github.com/godwit-im/godwit/internal/fault"
 	"github.com/godwit-im/godwit/shardmap/control/api"
+	"github.com/godwit-im/godwit/shardmap/fleet"
 	"github.com/godwit-im/godwit/wire"
 )
 
-// silence is how long the process of a node must have been quiet before another
-// one with its identity is let in: three reports. A node that was killed waits
-// this long; one that said goodbye does not.
-const silence wire.Millis = 3_000
-
 // seats says which process is which node. A node has one seat. A second process
 // with its identity, of a copied data directory or a stopped process that woke
-// up, is told to wait; when the first is heard again in the meantime both run,
-// and the second is refused for good.
+// up, is told to wait for fleet.TakeOver, which one that was killed and started
+// again has to; when the first is heard again in the meantime both run, and the
+// second is refused for good.
 type seats map[wire.NodeID]*seat
 
 type seat struct {
@@ -27,26 +24,22 @@ type seat struct {
 }
 
 // admit seats instance, or says why not: a *api.Problem, retryable while it is
-// not clear whether the other process runs. Taken over reports that another
-// process had the seat.
-func (s seats) admit(id wire.NodeID, instance string, now wire.Millis) (takenOver bool, err error) {
+// not clear whether the other process runs.
+func (s seats) admit(id wire.NodeID, instance string, now wire.Millis) error {
 	held := s[id]
 	switch {
-	case held == nil:
+	case held == nil, held.instance != instance && now-min(now, held.heard) >= fleet.TakeOver:
 		s[id] = &seat{instance: instance, heard: now}
-		return false, nil
+		return nil
 	case held.instance == instance:
 		held.heard = now
-		return false, nil
-	case now-held.heard >= silence:
-		s[id] = &seat{instance: instance, heard: now}
-		return true, nil
+		return nil
 	case held.claimant != instance:
 		held.claimant, held.claimed = instance, now
 	case held.heard > held.claimed:
-		return false, api.ProblemOf(fault.New(fault.TwoInstances, "node %d reported %d ms ago from the other process", id, now-held.heard))
+		return api.ProblemOf(fault.New(fault.TwoInstances, "node %d reported %d ms ago from the other process", id, now-held.heard))
 	}
-	return false, api.ProblemOf(fault.New(fault.TwoInstances, "node %d reported %d ms ago from the other process; waiting whether it still runs", id, now-held.heard)).Again()
+	return api.ProblemOf(fault.New(fault.TwoInstances, "node %d reported %d ms ago from the other process; waiting whether it still runs", id, now-held.heard)).Again()
 }
 
 // leave frees the seat when instance has it.

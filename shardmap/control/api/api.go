@@ -47,9 +47,9 @@ const (
 	// MaxWait is how long a call for a newer map may wait.
 	MaxWait = 25 * time.Second
 	// MaxClockOff is how far the clock of a node that joins may be off.
-	MaxClockOff = 5 * time.Second
+	MaxClockOff = fleet.MaxClockOff
 	// Lease is how long a node counts as alive after its last report.
-	Lease = 10 * time.Second
+	Lease = time.Duration(fleet.Lease) * time.Millisecond
 	// ReportEvery is how often a node reports.
 	ReportEvery = time.Second
 )
