@@ -48,7 +48,7 @@ browser: build ## two users in a real Chromium against bin/godwit
 	@if $(NEED) node && $(NEED) chromium; then cd web && { [ -d node_modules ] || npm ci --no-audit --no-fund --silent; } && npm run e2e; fi
 
 bench: build ## measure the scoreboard's rows on this machine, as a table and as JSON
-	./bin/godwit bench --json bench-out/bench.json
+	./bin/godwit bench --out bench-out/bench.json
 
 chaos: build ## break a fleet of real processes for CHAOS_FOR (default 10m) from CHAOS_SEED, and judge; all of it as root only
 	$(GO) build -o bin/chaos ./internal/chaos/main

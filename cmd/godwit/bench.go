@@ -12,7 +12,7 @@ import (
 
 func newBenchCmd() *cobra.Command {
 	var opt bench.Options
-	var jsonFile, dir string
+	var out, dir, output string
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure the scoreboard's rows on this machine",
@@ -21,6 +21,9 @@ func newBenchCmd() *cobra.Command {
 			"three minutes and leaves nothing behind but its report.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if err := checkOutput(cmd, output); err != nil {
+				return err
+			}
 			if opt.Binary, err = os.Executable(); err != nil {
 				return err
 			}
@@ -36,11 +39,16 @@ func newBenchCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := rep.WriteTable(cmd.OutOrStdout()); err != nil {
+			if output == "json" {
+				err = printJSON(cmd.OutOrStdout(), rep)
+			} else {
+				err = rep.WriteTable(cmd.OutOrStdout())
+			}
+			if err != nil {
 				return err
 			}
-			if jsonFile != "" {
-				if err := rep.WriteFile(jsonFile); err != nil {
+			if out != "" {
+				if err := rep.WriteFile(out); err != nil {
 					return err
 				}
 			}
@@ -51,7 +59,8 @@ func newBenchCmd() *cobra.Command {
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&jsonFile, "json", "", "also write the report to this file")
+	fl.StringVar(&out, "out", "", "also write the report to this file, as JSON")
+	outputFlag(cmd, &output)
 	fl.StringVar(&opt.Only, "only", "", "measure this row alone, such as P5")
 	fl.StringVar(&dir, "dir", ".", "where to put the servers' data: the disk to measure")
 	fl.BoolVar(&opt.Short, "short", false, "small and quick: proves that it works, the figures mean little")

@@ -32,7 +32,7 @@ import (
 type loadFlags struct {
 	server    string
 	servers   []string // what server names, with their schemes
-	secret    string
+	secret    string   // of the environment
 	ca        string
 	pairs     int
 	groups    int
@@ -45,6 +45,7 @@ type loadFlags struct {
 	settle    time.Duration
 	failIf    []string
 	json      bool
+	output    string
 }
 
 func newLoadCmd() *cobra.Command {
@@ -55,7 +56,9 @@ func newLoadCmd() *cobra.Command {
 		Long: "load opens pairs of users who write to each other, and groups, measures from the moment each\n" +
 			"message was due, and at the end says whether anything acknowledged was lost,\n" +
 			"duplicated or out of order, with the ids. The server may be killed and started\n" +
-			"again meanwhile: users reconnect and resume, and the verdict must still be clean.",
+			"again meanwhile: users reconnect and resume, and the verdict must still be clean.\n\n" +
+			"Users sign in with tokens made with GODWIT_AUTH_HS256_SECRET, which has no flag because command lines\n" +
+			"can be seen by others; without it by the server's development sign-in.",
 		Example: "  godwit load --pairs 200 --rate 1000 --for 30s\n" +
 			"  godwit load --pairs 100 --groups 20 --group-size 8 --rate 500\n" +
 			"  godwit load --pairs 200 --rate 0             # closed loop: as fast as it goes\n" +
@@ -65,7 +68,6 @@ func newLoadCmd() *cobra.Command {
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.server, "server", "", "public address of the server, or several separated by commas, over which users are spread (GODWIT_SERVER; default "+defaultServer+")")
-	fl.StringVar(&f.secret, "secret", "", "HS256 secret to make tokens with (GODWIT_AUTH_HS256_SECRET; default: the server's development sign-in)")
 	caFlag(cmd, &f.ca)
 	fl.IntVar(&f.pairs, "pairs", 100, "pairs of users")
 	fl.IntVar(&f.groups, "groups", 0, "groups beside the pairs, whose members write in turn")
@@ -77,7 +79,8 @@ func newLoadCmd() *cobra.Command {
 	fl.DurationVar(&f.warmup, "warmup", 0, "how long at the start not to measure latency")
 	fl.DurationVar(&f.settle, "settle", 30*time.Second, "how long to wait at the end for what is on its way")
 	fl.StringArrayVar(&f.failIf, "fail-if", nil, "exit with 99 when NAME>NUMBER or NAME<NUMBER holds, such as p99>5 (ms); may be repeated")
-	fl.BoolVar(&f.json, "json", false, "print the result as JSON")
+	fl.BoolVar(&f.json, "json", false, "the same as -o json")
+	outputFlag(cmd, &f.output)
 	return cmd
 }
 
@@ -126,7 +129,10 @@ func runLoad(cmd *cobra.Command, f *loadFlags) error {
 		f.servers = append(f.servers, httpAddress(strings.TrimSpace(part)))
 	}
 	f.server = f.servers[0]
-	f.secret = first(f.secret, os.Getenv("GODWIT_AUTH_HS256_SECRET"))
+	f.secret = os.Getenv("GODWIT_AUTH_HS256_SECRET")
+	if err := checkOutput(cmd, f.output); err != nil {
+		return err
+	}
 	conds, err := f.check(cmd)
 	if err != nil {
 		return err
@@ -161,7 +167,7 @@ func runLoad(cmd *cobra.Command, f *loadFlags) error {
 	if err != nil {
 		return explain(f.server, err)
 	}
-	if f.json {
+	if f.json || f.output == "json" {
 		err = printJSON(cmd.OutOrStdout(), res)
 	} else {
 		err = res.WriteTable(cmd.OutOrStdout())
@@ -216,7 +222,7 @@ func judge(res *report.Result, conds []report.Condition) error {
 }
 
 // options turns the flags into those of a swarm whose users make their tokens
-// with --secret.
+// with the secret.
 func (f *loadFlags) options(trusted *tls.Config) (swarm.Options, error) {
 	sockets, err := f.sockets()
 	if err != nil {
@@ -301,7 +307,7 @@ func devTokens(signIn *client.DevSignIn, server string) func(context.Context, wi
 	return func(ctx context.Context, user wire.UserID) (string, error) {
 		token, _, err := signIn.Token(ctx, user, "")
 		if errors.Is(err, wire.CodeUnknownResource) {
-			return "", fault.New(fault.NoDevSignIn, "%s", server).Advise("set GODWIT_AUTH_HS256_SECRET, or --secret, to the server's")
+			return "", fault.New(fault.NoDevSignIn, "%s", server).Advise("set GODWIT_AUTH_HS256_SECRET to the server's")
 		}
 		return token, err
 	}

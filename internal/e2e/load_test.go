@@ -64,20 +64,29 @@ func TestLoadSaysWhyItCannotStart(t *testing.T) {
 		says string
 		code int
 	}{
-		"nobody there":     {[]string{"--server", "http://127.0.0.1:1"}, "E3007", 6},
-		"not godwit":       {[]string{"--server", s.admin}, "E3022", 6},
-		"not a server":     {[]string{"--server", "ftp://127.0.0.1"}, "E3011", 2},
-		"no certificates":  {[]string{"--ca", os.DevNull}, "E3024", 3},
-		"nobody signs in":  {nil, "E3015", 7},
-		"another's secret": {[]string{"--secret", strings.Repeat("x", 32)}, "E1102", 7},
+		"nobody there":    {[]string{"--server", "http://127.0.0.1:1"}, "E3007", 6},
+		"not godwit":      {[]string{"--server", s.admin}, "E3022", 6},
+		"not a server":    {[]string{"--server", "ftp://127.0.0.1"}, "E3011", 2},
+		"no certificates": {[]string{"--ca", os.DevNull}, "E3024", 3},
+		"nobody signs in": {nil, "E3015", 7},
 	} {
 		out, stderr, code := s.run("", append([]string{"load", "--pairs", "1", "--for", "100ms"}, c.args...)...)
 		if code != c.code || !strings.Contains(stderr, "godwit: "+c.says+": ") || out != "" {
 			t.Errorf("%s: exit code %d, want %d and %s: %s%s", name, code, c.code, c.says, out, stderr)
 		}
 	}
-	if _, stderr, code := s.run("", "load", "--pairs", "1", "--rate", "20", "--for", "100ms", "--secret", strings.Repeat("s", 32)); code != 0 {
-		t.Errorf("the right secret: %d %s", code, stderr)
+	args := []string{"load", "--pairs", "1", "--rate", "20", "--for", "100ms", "-o", "json"}
+	s.env = []string{"GODWIT_AUTH_HS256_SECRET=" + strings.Repeat("x", 32)}
+	if _, stderr, code := s.run("", args...); code != 7 || !strings.Contains(stderr, "E1102") {
+		t.Errorf("another's secret: %d %s", code, stderr)
+	}
+	s.env = []string{"GODWIT_AUTH_HS256_SECRET=" + strings.Repeat("s", 32)}
+	out, stderr, code := s.run("", args...)
+	if code != 0 || !json.Valid([]byte(out)) {
+		t.Errorf("the right secret: %d %s%s", code, out, stderr)
+	}
+	if _, stderr, code := s.run("", append(args, "--secret", strings.Repeat("s", 32))...); code != 2 {
+		t.Errorf("a secret on the command line: %d %s", code, stderr)
 	}
 }
 
@@ -121,7 +130,7 @@ func TestBenchMeasuresItsRows(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "out", "bench.json")
 	for _, id := range []string{"machine", "P2", "P5", "P6", "P9", "P12"} {
-		out, stderr, code := s.run("", "bench", "--short", "--only", id, "--dir", dir, "--json", file)
+		out, stderr, code := s.run("", "bench", "--short", "--only", id, "--dir", dir, "--out", file, "-o", "json")
 		if code != 0 {
 			t.Errorf("%s: %d %s%s", id, code, out, stderr)
 			continue
@@ -134,7 +143,7 @@ func TestBenchMeasuresItsRows(t *testing.T) {
 		if err := json.Unmarshal(b, &rep); err != nil {
 			t.Fatal(err)
 		}
-		if len(rep.Rows) != 1 || rep.Rows[0].ID != id || len(rep.Rows[0].Figures) == 0 || !strings.Contains(out, rep.Rows[0].Value) {
+		if len(rep.Rows) != 1 || rep.Rows[0].ID != id || len(rep.Rows[0].Figures) == 0 || !json.Valid([]byte(out)) || !strings.Contains(out, rep.Rows[0].Value) {
 			t.Errorf("%s: %+v\n%s", id, rep.Rows, out)
 			continue
 		}
