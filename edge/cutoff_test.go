@@ -48,7 +48,14 @@ func TestShortCutLeavesClientsConnected(t *testing.T) {
 	eventually(t, "the edge is not ready", func() bool { return f.srv.Ready() != nil })
 	f.core.Start()
 	eventually(t, "the edge is ready", func() bool { return f.srv.Ready() == nil })
-	c.message("bob", "one", "hello")
+	eventually(t, "a message is taken on the old connection", func() bool {
+		c.send(&wire.Frame{Op: wire.OpSendMessage, To: []byte("bob"), ClientMsgID: []byte("one"), Content: []byte("hello")})
+		for {
+			if a := c.next(); a.Op == wire.OpAckSent || a.Op == wire.OpError {
+				return a.Op == wire.OpAckSent
+			}
+		}
+	})
 	if n := f.srv.n.cutOffs.Load(); n != 0 {
 		t.Errorf("%d cut-offs counted, want none", n)
 	}
