@@ -158,7 +158,10 @@ func (v *view) instead(moves []place.Move, mv place.Move) (place.Move, bool) {
 			nodes = append(nodes, mapNode(n))
 		}
 	}
-	to, ok := place.Instead(replicas, nodes, mv, func(id wire.NodeID) bool { return v.s.staying(id) && v.r.Alive(id, v.now) })
+	has := v.s.Map.Replicas(mv.Shard)
+	to, ok := place.Instead(replicas, nodes, mv, func(id wire.NodeID) bool {
+		return v.s.staying(id) && v.r.Alive(id, v.now) && !slices.Contains(has, id)
+	})
 	mv.To = to
 	return mv, ok
 }
