@@ -91,3 +91,20 @@ test("where there is nothing, the page says what can be done", async ({ backend,
   const none = page.getByText("No conversation is called that.");
   expect((await none.boundingBox())!.y).toBeLessThan(300);
 });
+
+test("text over the limit stays in the composer, with its length", async ({ backend, person }) => {
+  const alice = await person("alice");
+  await alice.signIn(backend.url);
+  const bob = await Bot.connect(backend.url, `bob-${alice.name.slice(-4)}`);
+  await bob.say({ to: alice.name }, "hello");
+  await alice.row(bob.user).click();
+  const field = alice.page.getByRole("textbox", { name: /^Message to/ });
+  await field.fill("x".repeat(70_000));
+  await field.press("Enter");
+  await expect(alice.page.getByText("70,000 of 65,536 bytes")).toBeVisible();
+  await expect(field).toHaveValue("x".repeat(70_000));
+  await field.fill("short enough");
+  await field.press("Enter");
+  await expect(field).toHaveValue("");
+  bob.close();
+});

@@ -112,6 +112,11 @@ export class Engine {
     if (s.phase === "stopped" && s.problem?.code === CODE.token_expired) void this.renew();
   }
 
+  /** The longest content in bytes that the server takes. */
+  get mostContent(): number {
+    return this.limits.content_bytes;
+  }
+
   private async renew(): Promise<void> {
     if (await this.who.renew().catch(() => false)) this.connection.start();
   }

@@ -1,5 +1,6 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Engine } from "../sync/engine";
+import { bytesOf, lengthNote } from "./format";
 import { SendIcon } from "./icons";
 
 /** What was typed and not sent, by conversation, for as long as the tab lives. */
@@ -36,10 +37,11 @@ export function Composer({ engine, chatId, place, title }: Props) {
     if (value.trim()) engine.typing.wrote(chatId);
     else engine.typing.ceased(chatId, false);
   };
+  const note = lengthNote(bytesOf(text.trim()), engine.mostContent);
   const send = () => {
     const words = text.trim();
     area.current!.focus();
-    if (!words) return;
+    if (!words || note?.over) return; // what is too long stays to be shortened
     setText("");
     drafts.delete(key);
     void engine.send(chatId, words);
@@ -68,8 +70,13 @@ export function Composer({ engine, chatId, place, title }: Props) {
             send();
           }}
         />
+        {note && (
+          <span class={note.over ? "composer-note over" : "composer-note"} role="status">
+            {note.text}
+          </span>
+        )}
       </label>
-      <button class="round send" type="submit" aria-label="Send" disabled={!text.trim()}>
+      <button class="round send" type="submit" aria-label="Send" disabled={!text.trim() || note?.over}>
         <SendIcon />
       </button>
     </form>

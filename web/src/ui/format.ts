@@ -1,5 +1,7 @@
 // Times and names as people read them, in the language of the browser.
 
+import { utf8 } from "../wire/bytes";
+
 const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: "long" });
 const weekdayShort = new Intl.DateTimeFormat(undefined, { weekday: "short" });
@@ -86,4 +88,19 @@ export function shortName(name: string): string {
 /** Errors of the server come without a capital and a full stop. */
 export function sentence(s: string): string {
   return s.charAt(0).toLocaleUpperCase() + s.slice(1) + (/[.!?]$/.test(s) ? "" : ".");
+}
+
+/** Where the composer begins to count: a tenth below the limit. */
+const COUNT_FROM = 0.9;
+
+/** How long text is to the server, which counts bytes of UTF-8. */
+export function bytesOf(text: string): number {
+  return utf8(text).length;
+}
+
+/** What to say of text of so many bytes: nothing, until it nears the limit. */
+export function lengthNote(bytes: number, most: number): { text: string; over: boolean } | null {
+  if (bytes < most * COUNT_FROM) return null;
+  const n = (v: number) => v.toLocaleString("en-US");
+  return { text: `${n(bytes)} of ${n(most)} bytes`, over: bytes > most };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Message, Outgoing } from "../db/db";
 import { Typing } from "../sync/typing";
-import { dayName, initials, listTime, shortName } from "./format";
+import { bytesOf, dayName, initials, lengthNote, listTime, shortName } from "./format";
 import { itemsOf, within } from "./items";
 import { piecesOf } from "./RichText";
 import { MOST, newer, older, opening, tail } from "./window";
@@ -142,4 +142,14 @@ test("typing is told at most every three seconds and shown for five", () => {
   now += 5000;
   t.tick();
   expect(t.typists.get().get("c")).toBeUndefined();
+});
+
+describe("the length of what is typed", () => {
+  test("is told near the limit and over it, in bytes", () => {
+    expect(lengthNote(58_000, 65_536)).toBeNull();
+    expect(lengthNote(60_000, 65_536)).toEqual({ text: "60,000 of 65,536 bytes", over: false });
+    expect(lengthNote(65_536, 65_536)).toEqual({ text: "65,536 of 65,536 bytes", over: false });
+    expect(lengthNote(70_000, 65_536)).toEqual({ text: "70,000 of 65,536 bytes", over: true });
+    expect(bytesOf("ä€😀")).toBe(2 + 3 + 4);
+  });
 });
