@@ -18,6 +18,7 @@ var goroutines = map[string]string{
 	"edge/auth":         "fetches keys again while there are none; Close ends it",
 	"edge/api":          "previews of a page of conversations, a few side by side within the request",
 	"internal/chaos":    "a waiter for each process and the load of a trial; Close and Run wait for all",
+	"internal/demo":     "waits for each child, and tells when one ends; they end with the children",
 	"internal/link":     "a dialler for each peer, a reader and a writer for each connection; Close waits for all",
 	"internal/process":  "one for the admin listener, one that stops everything within a time; Run waits for both, or says that it did not",
 	"loadgen/bench":     "waits for the server that it started",
