@@ -245,6 +245,9 @@ func (s *State) forget(c Command) error {
 	if held := s.holds(c.Node.ID); len(held) > 0 {
 		return &Refusal{Kind: ErrHolds, Node: c.Node.ID, Shards: held, Do: "decommission it and wait"}
 	}
+	if s.moving(c.Node.ID) {
+		return &Refusal{Kind: ErrHolds, Node: c.Node.ID, Detail: "a move has not ended yet", Do: "wait for the plan, or abort it"}
+	}
 	s.Nodes = slices.Delete(s.Nodes, i, i+1)
 	for j := range s.Nodes {
 		if s.Nodes[j].Replaces == c.Node.ID {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/godwit-im/godwit/shardmap"
+	"github.com/godwit-im/godwit/shardmap/place"
 	"github.com/godwit-im/godwit/wire"
 )
 
@@ -79,6 +80,11 @@ func (s *State) holds(id wire.NodeID) []wire.ShardID {
 		return nil
 	}
 	return s.Map.ShardsOn(id)
+}
+
+// moving reports whether a move of the plan concerns node id.
+func (s *State) moving(id wire.NodeID) bool {
+	return s.Plan != nil && slices.ContainsFunc(s.Plan.Moves, func(mv place.Move) bool { return mv.From == id || mv.To == id })
 }
 
 // shouldNotLead returns the nodes that lead only what nobody else can: those

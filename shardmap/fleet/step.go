@@ -21,13 +21,11 @@ func Step(s *State, r Reports, now wire.Millis) (Command, bool) {
 		return Command{}, false
 	}
 	v := newView(s, r, now)
-	next := [...]func() (Command, bool){
-		v.firstMap, v.refresh, v.tidy, v.stepMoves, v.spreadLeaders, v.plan, v.retire,
+	next := []func() (Command, bool){v.firstMap, v.retire}
+	if s.Map != nil {
+		next = []func() (Command, bool){v.refresh, v.tidy, v.stepMoves, v.spreadLeaders, v.plan, v.retire}
 	}
-	for i, f := range next {
-		if s.Map == nil && i > 0 {
-			break
-		}
+	for _, f := range next {
 		if cmd, ok := f(); ok {
 			cmd.AtMS = now
 			return cmd, true
@@ -39,9 +37,6 @@ func Step(s *State, r Reports, now wire.Millis) (Command, bool) {
 // firstMap makes the map when enough cores have joined and are there. All live
 // cores get shards, also those that came above the number.
 func (v *view) firstMap() (Command, bool) {
-	if v.s.Map != nil {
-		return Command{}, false
-	}
 	var nodes []shardmap.Node
 	for _, n := range v.s.desired() {
 		if v.r.Alive(n.ID, v.now) {
@@ -182,7 +177,11 @@ func (v *view) retire() (Command, bool) {
 		if n.Wish != Leave || n.Role == Control {
 			continue
 		}
-		if _, mapped := v.s.Map.Node(n.ID); !mapped {
+		mapped := false
+		if v.s.Map != nil {
+			_, mapped = v.s.Map.Node(n.ID)
+		}
+		if !mapped {
 			return Command{Kind: Forget, Node: &Node{ID: n.ID}, Why: fmt.Sprintf("%q (node %d) has left", n.Name, n.ID)}, true
 		}
 	}

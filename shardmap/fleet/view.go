@@ -133,8 +133,25 @@ func sameFill(a, b *shardmap.Map) bool {
 	return true
 }
 
+// free reports whether no Raft group counts on node id any more: no move takes
+// a replica off it or to it, and every shard has a leader that does not name it.
+// Until then it has to run, and the others have to find it, because its vote may
+// be needed to vote it out.
+func (v *view) free(id wire.NodeID) bool {
+	if v.s.moving(id) {
+		return false
+	}
+	for _, shard := range v.s.Map.Shards() {
+		l, ok := v.leaders[shard]
+		if !ok || slices.Contains(l.report.Voters, id) || slices.Contains(l.report.Learners, id) {
+			return false
+		}
+	}
+	return true
+}
+
 // nodes returns the nodes of the next map: the cores that stay, and those that
-// hold a shard.
+// leave and are not free to go, unless they never were in a map.
 func (v *view) nodes(d *shardmap.Draft) (nodes []shardmap.Node) {
 	used := make(map[wire.NodeID]bool)
 	for i := range d.Replicas {
@@ -146,7 +163,8 @@ func (v *view) nodes(d *shardmap.Draft) (nodes []shardmap.Node) {
 		}
 	}
 	for _, n := range v.s.Nodes {
-		if n.Role == Core && (n.Wish != Leave || used[n.ID]) {
+		_, had := v.s.Map.Node(n.ID)
+		if n.Role == Core && (n.Wish != Leave || used[n.ID] || had && !v.free(n.ID)) {
 			nodes = append(nodes, mapNode(n))
 		}
 	}
