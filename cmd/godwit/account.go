@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"net"
 	"os"
 	"strings"
 
@@ -160,15 +161,32 @@ func explain(server string, err error) error {
 	case errors.Is(err, client.ErrNotGodwit):
 		return fault.New(fault.NotGodwit, "%s", server)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fault.New(fault.TimedOut, "%w", err)
+		return fault.New(fault.TimedOut, "%s did not answer in time", server)
 	case errors.Is(err, context.Canceled):
 		return fault.New(fault.Interrupted, "")
 	case errors.As(err, &unknown):
 		return fault.New(fault.Unreachable, "%s: %w", server, unknown).Advise("trust the server's certificate, or the one that signed it, with --ca FILE")
 	case errors.As(err, &ce):
-		return fault.New(fault.Unreachable, "%s: %w", server, rootCause(ce))
+		return unreachable(server, ce)
 	}
 	return err
+}
+
+// unreachable says in the words of a person why there is no connection.
+func unreachable(server string, err error) error {
+	var dns *net.DNSError
+	var record tls.RecordHeaderError
+	cause := rootCause(err)
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return fault.New(fault.Unreachable, "there is no host %q", dns.Name).Advise("see whether --server is spelled right")
+	case errors.As(err, &dns):
+		return fault.New(fault.Unreachable, "the name %q cannot be looked up right now", dns.Name).Advise("see whether this host reaches its name server")
+	case errors.As(err, &record), strings.Contains(cause.Error(), "HTTP response to HTTPS client"):
+		_, rest, _ := strings.Cut(server, "://")
+		return fault.New(fault.Unreachable, "%s speaks no TLS", server).Advise("use http://%s", rest)
+	}
+	return fault.New(fault.Unreachable, "%s: %w", server, cause)
 }
 
 // rootCause strips the wrappers that only repeat the address.
