@@ -73,10 +73,23 @@ func (c *chatCmd) run(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	if plain {
+		if err := c.mayRead(ctx, sdk); err != nil {
+			return err
+		}
 		p := &plainChat{sdk: sdk, chat: open, to: c.address(open), out: cmd.OutOrStdout(), warn: cmd.ErrOrStderr()}
 		return c.explain(p.run(ctx, cmd.InOrStdin()))
 	}
 	return c.explain(runScreen(ctx, sdk, open, client.UserID(c.with)))
+}
+
+// mayRead asks for the conversation of --chat: otherwise one that is not ours
+// would only be met by the first line, and without any end well.
+func (c *chatCmd) mayRead(ctx context.Context, sdk *client.Client) error {
+	if c.chat == "" {
+		return nil
+	}
+	_, err := sdk.History(ctx, c.id, client.HistoryQuery{Limit: 1})
+	return c.explain(err)
 }
 
 // target returns the conversation to open, zero for none.

@@ -59,19 +59,65 @@ func (s *sendCmd) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer c.Close()
+	p := s.progress(cmd.ErrOrStderr(), args[0])
 	for text, err := range s.texts(cmd.InOrStdin(), args[0]) {
 		if err != nil {
 			return err
 		}
 		ack, err := s.sendOne(ctx, c, target, text)
 		if err != nil {
-			return err
+			return p.interrupted(err)
 		}
+		p.stored(time.Now())
 		if err := s.print(cmd.OutOrStdout(), ack); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// progress tells who waits for many messages how far they are.
+type progress struct {
+	out    io.Writer
+	sent   int
+	all    int // 0: not known
+	spoken time.Time
+}
+
+// progressEvery is when a line comes first, and how often.
+const progressEvery = 2 * time.Second
+
+func (s *sendCmd) progress(out io.Writer, arg string) *progress {
+	p := &progress{out: out, all: s.count, spoken: time.Now()}
+	if arg == "-" {
+		p.all = 0
+	}
+	return p
+}
+
+// stored counts a message.
+func (p *progress) stored(now time.Time) {
+	if p.sent++; p.sent != p.all && now.Sub(p.spoken) >= progressEvery {
+		p.spoken = now
+		fmt.Fprintf(p.out, "godwit: %s\n", p)
+	}
+}
+
+// String says how far it is, such as "400 of 5000 stored".
+func (p *progress) String() string {
+	if p.all == 0 {
+		return fmt.Sprintf("%d stored", p.sent)
+	}
+	return fmt.Sprintf("%d of %d stored", p.sent, p.all)
+}
+
+// interrupted adds to the error of Ctrl-C how far it was.
+func (p *progress) interrupted(err error) error {
+	var f *fault.Error
+	if errors.As(err, &f) && f.Code == fault.Interrupted {
+		return fault.New(fault.Interrupted, "%s", p)
+	}
+	return err
 }
 
 func (s *sendCmd) check(cmd *cobra.Command, args []string) (client.Target, error) {

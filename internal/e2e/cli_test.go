@@ -62,10 +62,11 @@ func TestRefusalsOfTheServerHaveTheirNumber(t *testing.T) {
 		says string
 		code int
 	}{
-		"self":         {[]string{"send", "--as", "alice", "--to", "alice", "x"}, "E1205", 7},
-		"unknown chat": {[]string{"send", "--as", "alice", "--chat", "d" + strings.Repeat("a", 24), "x"}, "E1201", 7},
-		"forged":       {[]string{"recv", "--token", "a.b.c"}, "E1102", 7},
-		"too big":      {[]string{"send", "--as", "alice", "--to", "bob", strings.Repeat("x", 65<<10)}, "E1204: the content has 66560 bytes, the server takes 65536", 7},
+		"self":                          {[]string{"send", "--as", "alice", "--to", "alice", "x"}, "E1205", 7},
+		"unknown chat":                  {[]string{"send", "--as", "alice", "--chat", "d" + strings.Repeat("a", 24), "x"}, "E1201", 7},
+		"nobody's chat, without a line": {[]string{"chat", "--as", "alice", "--chat", "d" + strings.Repeat("a", 24)}, "E1201", 7},
+		"forged":                        {[]string{"recv", "--token", "a.b.c"}, "E1102", 7},
+		"too big":                       {[]string{"send", "--as", "alice", "--to", "bob", strings.Repeat("x", 65<<10)}, "E1204: the content has 66560 bytes, the server takes 65536", 7},
 	} {
 		_, stderr, code := s.run("", c.args...)
 		if code != c.code || !strings.HasPrefix(stderr, "godwit: "+c.says) || strings.Count(stderr, "\n") != 1 {

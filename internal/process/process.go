@@ -143,6 +143,7 @@ func stop(log *slog.Logger, r Role, server *http.Server) error {
 		if err != nil {
 			return Classify(err)
 		}
+		log.Info("stopped")
 		return nil
 	case <-ctx.Done():
 		return fault.New(fault.StopTooSlow, "more than %s", StopTimeout)

@@ -177,6 +177,9 @@ func TestKeysThatCannotBeFetched(t *testing.T) {
 			if err := s.stop(); err != nil {
 				t.Fatal(err)
 			}
+			if lines := strings.TrimSpace(log.String()); !strings.HasSuffix(lines, "msg=stopped") {
+				t.Errorf("the last line: %s", lines)
+			}
 			if !strings.Contains(log.String(), "--auth-jwks-url does not work") {
 				t.Errorf("the log says nothing: %s", log.String())
 			}

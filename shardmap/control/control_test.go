@@ -226,6 +226,9 @@ func TestLogSaysWhatMatters(t *testing.T) {
 	if !strings.Contains(got, `msg="control leader" leader=1`) || !strings.Contains(got, `msg="shard map" epoch=1`) {
 		t.Errorf("leader and map are missing:\n%s", got)
 	}
+	if strings.Contains(got, "no leader") || strings.Contains(got, `leader=""`) {
+		t.Errorf("the stop reads like trouble:\n%s", got)
+	}
 	if strings.Contains(got, "WARN") || strings.Contains(got, "ERROR") {
 		t.Errorf("an ordinary start alarms:\n%s", got)
 	}

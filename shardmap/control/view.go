@@ -90,13 +90,26 @@ func (c *Control) observe(o *raft.Observation) bool {
 	case raft.LeaderObservation:
 		c.silent.Clear()
 		c.leaderless.Store(time.Now().UnixMilli())
-		c.log.Info("control leader", "leader", string(e.LeaderID), "address", string(e.LeaderAddr))
+		c.logLeader(e)
 	case raft.FailedHeartbeatObservation:
 		c.silent.Store(e.PeerID, e.LastContact)
 	case raft.ResumedHeartbeatObservation:
 		c.silent.Delete(e.PeerID)
 	}
 	return false // nothing to deliver
+}
+
+// logLeader says who leads. That nobody does is no news of a member that closes.
+func (c *Control) logLeader(e raft.LeaderObservation) {
+	if e.LeaderID != "" {
+		c.log.Info("control leader", "leader", string(e.LeaderID), "address", string(e.LeaderAddr))
+		return
+	}
+	select {
+	case <-c.stop:
+	default:
+		c.log.Info("control has no leader right now")
+	}
 }
 
 func viewNode(n *fleet.Node, reports fleet.Reports, now wire.Millis) api.Node {
