@@ -18,6 +18,11 @@ import (
 // election timeout before they vote, but a follower that restarts within it
 // votes at once.
 //
+// Changes of a user are read behind every bump that was taken before. A bump
+// whose message cannot be pushed is taken at the moment at which its sessions
+// are told to sync: the sync that they begin has to find it, for nobody tells
+// them again.
+//
 // A replica that is alone asks once in its life, for the entries of an earlier
 // life that are still to be applied. After that nobody else can acknowledge
 // anything, and whatever it acknowledges it has applied. This rests on nobody
@@ -33,7 +38,7 @@ func (n *Node) read(r *replica, from wire.NodeID, it *peer.Item, raw []byte, t *
 			return
 		}
 		t.refuse(from, it.Op, it.Req, r.unreadable(), r.leaderNode())
-	case it.Op == peer.OpTyping || r.whole.Load():
+	case it.Op == peer.OpTyping || it.Op != peer.OpChanges && r.whole.Load():
 		select {
 		case n.jobs <- job{r: r, from: from, raw: append([]byte(nil), raw...)}:
 		default:
@@ -61,6 +66,7 @@ func (r *replica) ask(from wire.NodeID, it *peer.Item, raw []byte, t *turn) {
 		return
 	}
 	r.mu.reads = append(r.mu.reads, job{r: r, from: from, raw: append([]byte(nil), raw...)})
+	r.mu.behind = r.mu.behind || it.Op == peer.OpChanges
 	select {
 	case r.asks <- struct{}{}:
 	default:
@@ -106,17 +112,27 @@ func (r *replica) confirmReads() {
 }
 
 // confirmRounds hands the reads that wait to the readers, all of them after one
-// read index, and again those that came meanwhile.
+// read index, and again those that came meanwhile. When one of them is to be
+// behind what was taken, all are: that is one entry or two.
 func (r *replica) confirmRounds() {
 	for {
 		r.mu.Lock()
-		reads, ended := r.mu.reads, r.mu.ended
-		r.mu.reads = nil
+		reads, behind, ended := r.mu.reads, r.mu.behind, r.mu.ended
+		last := r.lastTaken()
+		r.mu.reads, r.mu.behind = nil, false
 		r.mu.Unlock()
 		if len(reads) == 0 {
 			return
 		}
-		if err := r.node.readIndex(r, ended); err != nil {
+		var err error
+		if behind {
+			r.hurry() // a bump in that entry may linger
+			err = r.awaitOver(last)
+		}
+		if err == nil && !r.whole.Load() {
+			err = r.node.readIndex(r, ended)
+		}
+		if err != nil {
 			t := r.node.turn()
 			r.refuseReads(reads, t)
 			r.node.flush(t)

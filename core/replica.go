@@ -71,9 +71,10 @@ type replica struct {
 		looking bool   // a look is under way
 		lookAt  int64
 
-		opens []open        // that wait for a read index
-		reads []job         // likewise
-		ended chan struct{} // closed when this leadership ends; nil when not leading
+		opens  []open        // that wait for a read index
+		reads  []job         // likewise
+		behind bool          // one of them is to be behind what was taken
+		ended  chan struct{} // closed when this leadership ends; nil when not leading
 
 		expireAt int64
 	}
