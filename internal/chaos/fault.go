@@ -60,7 +60,7 @@ type wound struct {
 
 // Faults returns the table.
 func Faults() []Fault {
-	return slices.Concat(processFaults(), networkFaults(), diskFaults())
+	return slices.Concat(processFaults(), networkFaults(), diskFaults(), moveFaults())
 }
 
 const second = time.Second
@@ -68,6 +68,7 @@ const second = time.Second
 func processFaults() []Fault {
 	brief := [2]time.Duration{second, 4 * second}
 	return []Fault{
+		{"nothing", 0, [2]time.Duration{3 * second, 3 * second}, nothing},
 		{"kill the leader of a busy shard", 0, brief, killing(busyLeader)},
 		{"kill a core", needRoles, brief, killing(anyOf("core"))},
 		{"kill an edge", needRoles, brief, killing(anyOf("edge"))},
@@ -80,6 +81,11 @@ func processFaults() []Fault {
 		{"restart all, one after the other", 0, [2]time.Duration{}, rollingRestart},
 		{"kill while catching up", needRoles, [2]time.Duration{}, killCatchingUp},
 	}
+}
+
+// nothing is what everything else is compared with.
+func nothing(context.Context, *Fleet, *rand.Rand) (*wound, error) {
+	return &wound{what: "nothing", served: true, heal: func(context.Context) error { return nil }}, nil
 }
 
 // chooser picks the victim of a fault.

@@ -26,8 +26,8 @@ const (
 const (
 	firstControl = 10
 	firstCore    = 30
-	firstEdge    = 60
-	firstServe   = 90
+	firstEdge    = 200
+	firstServe   = 240
 )
 
 // startTimeout bounds the start of a fleet and of one process.
@@ -63,11 +63,19 @@ type Fleet struct {
 	mu struct {
 		sync.Mutex
 		procs []*Proc
+		gone  []*Proc // that have left the fleet; their disks are still there
+		added int     // cores, after the first ones
 	}
 }
 
 // NewFleet makes the fleet's processes and networks; nothing runs before Start.
 func NewFleet(spec Spec) (*Fleet, error) {
+	for _, path := range []*string{&spec.Binary, &spec.Dir} {
+		var err error
+		if *path, err = filepath.Abs(*path); err != nil {
+			return nil, err
+		}
+	}
 	if err := os.MkdirAll(spec.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -241,7 +249,7 @@ func (f *Fleet) Close() error {
 	}
 	all.Wait()
 	var errs []error
-	for _, p := range f.Procs("") {
+	for _, p := range append(f.Procs(""), f.mu.gone...) {
 		if p.disk != nil {
 			errs = append(errs, p.disk.unmount())
 		}
