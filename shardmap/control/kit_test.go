@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +36,8 @@ type kit struct {
 	server   *tls.Config // nil: plain
 	client   *tls.Config
 	log      *slog.Logger // nil: none
+	// carried is the epoch up to which the cores carry out maps; 0: all.
+	carried atomic.Uint64
 
 	members map[wire.NodeID]*running
 }
@@ -166,16 +169,21 @@ func (k *kit) coreConfig(t *testing.T, name string) member.Config {
 	return cfg
 }
 
-// core starts a node and waits until it has joined.
+// core starts a node and waits until control has heard of it.
 func (k *kit) core(t *testing.T, name string) *core {
 	t.Helper()
 	cfg := k.coreConfig(t, name)
 	var mu sync.Mutex
 	var self wire.NodeID
+	var carried *shardmap.Map
 	cfg.Report = func() fleet.Report {
 		mu.Lock()
 		defer mu.Unlock()
-		return obedient(cfg.Watcher.Current(), self)
+		limit := k.carried.Load()
+		if m := cfg.Watcher.Current(); m != nil && (limit == 0 || m.Epoch() <= limit) {
+			carried = m
+		}
+		return obedient(carried, self)
 	}
 	m, err := member.Open(within(t), cfg)
 	if err != nil {
@@ -199,6 +207,11 @@ func (k *kit) core(t *testing.T, name string) *core {
 		}
 	}()
 	t.Cleanup(func() { stop(); <-done; m.Close() })
+	calls := k.caller(t)
+	until(t, name+" has reported", func() bool {
+		f, err := calls.Fleet(within(t))
+		return err == nil && slices.ContainsFunc(f.Nodes, func(n api.Node) bool { return n.Name == name && n.Alive })
+	})
 	return &core{m, name}
 }
 
