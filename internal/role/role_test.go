@@ -20,6 +20,7 @@ import (
 	"github.com/godwit-im/godwit/client"
 	"github.com/godwit-im/godwit/internal/config"
 	"github.com/godwit-im/godwit/internal/fault"
+	"github.com/godwit-im/godwit/internal/pki"
 	"github.com/godwit-im/godwit/internal/role"
 	"github.com/godwit-im/godwit/shardmap/control/api"
 	"github.com/godwit-im/godwit/shardmap/fleet"
@@ -329,6 +330,61 @@ func TestWaitingIsSaidAndEnds(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(cfg.Data, "core")); err == nil {
 		t.Error("a core that never joined has opened its data")
 	}
+}
+
+// With certificates every connection between roles is mutual TLS: a fleet of one
+// of each serves, and a node without a certificate of the authority does not get
+// in.
+func TestFleetWithCertificates(t *testing.T) {
+	ca := filepath.Join(t.TempDir(), "ca")
+	if err := pki.Init(ca); err != nil {
+		t.Fatal(err)
+	}
+	secure := func(cfg role.Config, authority string) role.Config {
+		cfg.PKI, cfg.Replicas, cfg.Cores = filepath.Join(t.TempDir(), cfg.Name), 1, 1
+		if err := pki.Issue(pki.Request{CADir: authority, OutDir: cfg.PKI, Role: string(cfg.Role), Name: cfg.Name, Hosts: []string{"127.0.0.1"}}); err != nil {
+			t.Fatal(err)
+		}
+		return cfg
+	}
+	f := &small{}
+	run := func(run func(context.Context, role.Config) error, cfg role.Config) *running {
+		r, up, _ := begin(t, run, cfg)
+		return r.wait(t, up)
+	}
+	f.control = run(role.Control, secure(settings(t, config.Control, "control-1"), ca))
+	f.cores = append(f.cores, run(role.Core, secure(settings(t, config.Core, "core-1", f.control.API), ca)))
+	f.edge = run(role.Edge, secure(settings(t, config.Edge, "edge-1", f.control.API), ca))
+	f.ready(t, f.control, f.cores[0], f.edge)
+	alice, bob := f.connect(t, "alice"), f.connect(t, "bob")
+	say(t, alice, "bob", "hello")
+	hear(t, bob, "hello")
+
+	other := filepath.Join(t.TempDir(), "ca")
+	if err := pki.Init(other); err != nil {
+		t.Fatal(err)
+	}
+	for name, cfg := range map[string]role.Config{
+		"no certificate":    settings(t, config.Edge, "edge-2", f.control.API),
+		"another authority": secure(settings(t, config.Edge, "edge-3", f.control.API), other),
+	} {
+		cfg.Log = slog.New(slog.DiscardHandler)
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+		if err := role.Edge(ctx, cfg); err == nil {
+			t.Errorf("an edge with %s got in", name)
+		}
+		cancel()
+	}
+	v, err := api.NewClient(api.ClientConfig{Addrs: []string{f.control.API}, Secret: secret}).Fleet(timeout(t, time.Second))
+	if err == nil {
+		t.Errorf("control answers without TLS: %+v", v)
+	}
+}
+
+func timeout(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 // syncBuffer is a bytes.Buffer that a process writes while a test reads.
