@@ -79,7 +79,15 @@ func Handler(cfg Config) http.Handler {
 		text += indexReplicas
 	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, text) })
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		for _, method := range [...]string{http.MethodGet, http.MethodPost} {
+			other := &http.Request{Method: method, URL: r.URL, Host: r.Host}
+			if _, pattern := mux.Handler(other); pattern != "/" {
+				w.Header().Set("Allow", method)
+				plain(w, http.StatusMethodNotAllowed, "use "+method+"\n")
+				return
+			}
+		}
 		plain(w, http.StatusNotFound, "there is nothing at this address; there is:\n"+text)
 	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
