@@ -90,6 +90,7 @@ var loopDrops = [...]loopMetric{
 	{"no_route", "", func(l *loop) uint64 { return l.n.noRoute.Load() }},
 	{"session_gone", "", func(l *loop) uint64 { return l.n.stale.Load() }},
 	{"bad_item", "", func(l *loop) uint64 { return l.n.badItems.Load() }},
+	{"status_old", "", func(l *loop) uint64 { return l.shared.Counters.OldStatuses.Load() }},
 	{"typing_slow_reader", "", func(l *loop) uint64 { return l.shared.Counters.ShedTyping.Load() }},
 	{"push_slow_reader", "", func(l *loop) uint64 { return l.shared.Counters.ShedPush.Load() }},
 	{"slow_reader_loop_full", "", func(l *loop) uint64 { return l.shared.Counters.ShedTight.Load() }},

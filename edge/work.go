@@ -135,8 +135,16 @@ func (l *loop) deliver(it *peer.Item) {
 		l.n.badItems.Add(1)
 		return
 	}
+	if p.Op == wire.OpStatusUpdate {
+		var f wire.Frame
+		if err := wire.DecodeMsgpack(it.Body, &f); err != nil {
+			l.n.badItems.Add(1)
+			return
+		}
+		p.Seq, p.User, p.Status = f.Seq, f.User, f.Status
+		l.lately = true
+	}
 	text := l.json[:0]
-	l.lately = p.Op == wire.OpStatusUpdate
 	l.eachSession(it.List, func(c *conn) {
 		p.Frame = it.Body
 		if c.sess.Format() == wire.JSON {
@@ -150,7 +158,7 @@ func (l *loop) deliver(it *peer.Item) {
 		c.sess.Deliver(l.shared, c, p)
 	})
 	l.lately = false
-	p.Frame = nil
+	p.Frame, p.User = nil, nil
 }
 
 // toJSON converts a frame into l.json; nothing when it is broken.

@@ -67,6 +67,7 @@ type Loop struct {
 	item  peer.Item  // the request being built
 	buf   []byte     // the encoded frame
 	text  []byte     // the texts of an error
+	told  forward    // cursors that sessions know
 }
 
 // NewLoop returns a loop for sessions with cfg, or what is wrong with cfg.
@@ -92,6 +93,7 @@ type Counters struct {
 	Syncs         atomic.Uint64 // syncs that ended
 	Resyncs       atomic.Uint64 // syncs that were started again
 	HeldOverflow  atomic.Uint64 // syncs that took another round for want of room
+	OldStatuses   atomic.Uint64 // status updates that would have gone back, or told nothing new
 	ShedTyping    atomic.Uint64 // typing to a slow reader
 	ShedPush      atomic.Uint64 // pushes to a slow reader; a sync follows
 	ShedTight     atomic.Uint64 // pushes and typing that only a tight loop sheds; also in ShedPush or ShedTyping

@@ -62,9 +62,9 @@ func (s *Session) admit(l *Loop, w worth, n int) bool {
 }
 
 // send encodes l.frame and writes it.
-func (s *Session) send(l *Loop) {
+func (s *Session) send(l *Loop) bool {
 	l.encode(s.reader.format)
-	s.write(l, dear, l.buf)
+	return s.write(l, dear, l.buf)
 }
 
 func (l *Loop) encode(f wire.Format) { l.buf = wire.Append(l.buf[:0], &l.frame, f) }
@@ -129,6 +129,13 @@ func (s *Session) OutboundBuffered(l *Loop, out Actions, n int) {
 func (s *Session) Deliver(l *Loop, out Actions, p *Push) {
 	l.out = out
 	message := p.Op == wire.OpNewMessage
+	var cursor uint64
+	if p.Op == wire.OpStatusUpdate {
+		if cursor = l.told.key(s.id, p.Chat, p.User, p.Status); !l.told.news(cursor, p.Seq) {
+			l.Counters.OldStatuses.Add(1)
+			return
+		}
+	}
 	switch {
 	case s.state == Closed || s.state == Handshake || s.sync != nil && s.state == Authenticating && !message:
 		l.Counters.ShedEarly.Add(1)
@@ -138,5 +145,8 @@ func (s *Session) Deliver(l *Loop, out Actions, p *Push) {
 		l.Counters.ShedPush.Add(1)
 	case s.write(l, worthOf(p.Op), p.Frame):
 		l.Counters.Pushed.Add(1)
+		if cursor != 0 {
+			l.told.told(cursor, p.Seq)
+		}
 	}
 }

@@ -34,6 +34,10 @@ type Push struct {
 	Chat  wire.ChatID
 	Seq   wire.Seq
 	Frame []byte
+
+	// Of a status update: whose cursor, and which. Seq is where it is.
+	User   []byte
+	Status wire.Status
 }
 
 // Ask is what is known about a request when its answer comes.

@@ -327,6 +327,9 @@ func (p *player) push(v []string) {
 		push.Seq = wire.Seq(p.num(v[2]))
 		f.Seq = push.Seq
 	}
+	if push.Op == wire.OpStatusUpdate {
+		push.User, push.Status = f.User, f.Status
+	}
 	push.Frame = wire.Append(nil, &f, p.sess.Format())
 	p.sess.Deliver(p.loop, p, &push)
 }

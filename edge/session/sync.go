@@ -260,8 +260,15 @@ func (s *Session) writeStatuses(l *Loop, chat wire.ChatID, list []byte) {
 }
 
 func (s *Session) writeStatus(l *Loop, chat wire.ChatID, user []byte, seq wire.Seq, status wire.Status) {
+	cursor := l.told.key(s.id, chat, user, status)
+	if !l.told.news(cursor, seq) {
+		l.Counters.OldStatuses.Add(1)
+		return
+	}
 	l.frame = wire.Frame{Op: wire.OpStatusUpdate, Chat: chat, Seq: seq, User: user, Status: status}
-	s.send(l)
+	if s.send(l) {
+		l.told.told(cursor, seq)
+	}
 }
 
 // rowDone goes to the next conversation. What was pulled covers held pushes.

@@ -287,6 +287,13 @@ func (g *edgeNode) eachSession(list []byte, fn func(*conn)) {
 
 func (g *edgeNode) deliver(from wire.NodeID, it *peer.Item) {
 	p := session.Push{Op: wire.Op(it.Body[1]), Chat: it.Chat, Seq: it.Seq, Frame: it.Body}
+	if p.Op == wire.OpStatusUpdate {
+		var f wire.Frame
+		if wire.DecodeMsgpack(it.Body, &f) != nil {
+			panic("a core sent a broken frame")
+		}
+		p.Seq, p.User, p.Status = f.Seq, f.User, f.Status
+	}
 	g.eachSession(it.List, func(c *conn) {
 		if p.Op == wire.OpNewMessage {
 			g.w.audit.pushed(c, from, p.Seq)
