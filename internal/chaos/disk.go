@@ -16,14 +16,14 @@ import (
 func diskFaults() []Fault {
 	hold := [2]time.Duration{2 * second, 6 * second}
 	return []Fault{
-		{"the disk of a busy leader is nearly full", needRoles | needDisks, hold, filling(nearlyFull)},
-		{"the disk of a busy leader is full", needRoles | needDisks, hold, filling(0)},
-		{"the disk of a busy leader hangs", needDisks, [2]time.Duration{second / 2, 5 * second}, hanging},
-		{"the disk of a busy leader fails", needRoles | needDisks, hold, failing},
-		{"power loss everywhere", needDisks, [2]time.Duration{0, second}, powerLoss},
-		{"a flipped bit in a core", needRoles, [2]time.Duration{}, damaging("a bit flipped", flipBit)},
-		{"a file of a core cut short", needRoles, [2]time.Duration{}, damaging("cut short", cutShort)},
-		{"a core wiped, which comes back", needRoles, [2]time.Duration{second, 3 * second}, wiping},
+		{"the disk of a busy leader is nearly full", needRoles | needDisks, hold, 0, filling(nearlyFull)},
+		{"the disk of a busy leader is full", needRoles | needDisks, hold, 0, filling(0)},
+		{"the disk of a busy leader hangs", needDisks, [2]time.Duration{second / 2, 5 * second}, 0, hanging},
+		{"the disk of a busy leader fails", needRoles | needDisks, hold, 0, failing},
+		{"power loss everywhere", needDisks, [2]time.Duration{0, second}, 0, powerLoss},
+		{"a flipped bit in a core", needRoles, [2]time.Duration{}, 0, damaging("a bit flipped", flipBit)},
+		{"a file of a core cut short", needRoles, [2]time.Duration{}, 0, damaging("cut short", cutShort)},
+		{"a core wiped, which comes back", needRoles, [2]time.Duration{second, 3 * second}, 0, wiping},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,7 +92,7 @@ func newLoad(ctx context.Context, f *Fleet, run string, cfg *Config) (*load, err
 	defer cancel()
 	if err := l.swarm.Connect(start); err != nil {
 		l.swarm.Close()
-		return nil, fmt.Errorf("chaos: connecting the users: %w (%v)", err, l.swarm.Errs.Counts())
+		return nil, fmt.Errorf("chaos: connecting the users: %w; the users met: %s", err, l.errors())
 	}
 	sending, stop := context.WithCancel(ctx)
 	l.stop = stop
@@ -106,6 +107,19 @@ func newLoad(ctx context.Context, f *Fleet, run string, cfg *Config) (*load, err
 func (l *load) finish() {
 	l.stop()
 	<-l.sent
+}
+
+// errorText is how much of an error's text is shown: its number and what it is.
+const errorText = 60
+
+// errors says in words what the users met, and how often.
+func (l *load) errors() string {
+	var list []string
+	for text, n := range l.swarm.Errs.Counts() {
+		list = append(list, fmt.Sprintf("%d x %.*s", n, errorText, text))
+	}
+	slices.Sort(list)
+	return strings.Join(list, "; ")
 }
 
 // close ends the connections too.

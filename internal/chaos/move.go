@@ -15,9 +15,9 @@ import (
 // moveFaults are what an operator does to a fleet while it is used.
 func moveFaults() []Fault {
 	return []Fault{
-		{"a core replaced", needRoles, [2]time.Duration{}, replacing(1, false)},
-		{"a core replaced, control's leader killed", needRoles, [2]time.Duration{}, replacing(1, true)},
-		{"two cores more, then two less", needRoles, [2]time.Duration{}, replacing(2, false)},
+		{"a core replaced", needRoles, [2]time.Duration{}, 0, replacing(1, false)},
+		{"a core replaced, control's leader killed", needRoles, [2]time.Duration{}, 0, replacing(1, true)},
+		{"two cores more, then two less", needRoles, [2]time.Duration{}, 0, replacing(2, false)},
 	}
 }
 
@@ -77,7 +77,8 @@ func replacing(n int, killLeader bool) func(context.Context, *Fleet, *rand.Rand)
 	}
 }
 
-// dismiss has the shards of a core moved away, stops it and forgets it.
+// dismiss has the shards of a core moved away, stops it and waits until control
+// has forgotten it.
 func (f *Fleet) dismiss(ctx context.Context, c *api.Client, p *Proc, killLeader bool) error {
 	a, err := c.Wish(ctx, p.Name, api.WishRequest{Wish: fleet.Leave})
 	if err != nil {
@@ -97,12 +98,15 @@ func (f *Fleet) dismiss(ctx context.Context, c *api.Client, p *Proc, killLeader 
 	if err := f.moved(ctx, c, &a.ID); err != nil {
 		return err
 	}
+	f.remove(p)
 	if err := p.Stop(); err != nil {
 		return err
 	}
-	f.remove(p)
-	if err := c.Forget(ctx, p.Name); err != nil {
-		return fmt.Errorf("forgetting %s: %w", p.Name, err)
+	if !poll(ctx, func() bool {
+		s, err := c.Fleet(ctx)
+		return err == nil && !slices.ContainsFunc(s.Nodes, func(n api.Node) bool { return n.ID == a.ID })
+	}) {
+		return fmt.Errorf("%s has left, and control still lists it", p.Name)
 	}
 	return nil
 }

@@ -15,21 +15,21 @@ import (
 func networkFaults() []Fault {
 	hold := [2]time.Duration{second, 8 * second}
 	return []Fault{
-		{"cut a busy leader from all other cores", needRoles | needNetwork, hold, isolating(busyLeader, "core")},
-		{"cut a core from every other process", needRoles | needNetwork, hold, isolating(anyOf("core"), "")},
-		{"other cores do not hear a busy leader", needRoles | needNetwork, hold, muting(busyLeader, "core")},
-		{"a busy leader does not hear other cores", needRoles | needNetwork, hold, deafening(busyLeader, "core")},
-		{"cut an edge from all cores", needRoles | needNetwork, hold, isolating(anyOf("edge"), "core")},
-		{"cores do not hear an edge", needRoles | needNetwork, hold, muting(anyOf("edge"), "core")},
-		{"an edge does not hear cores", needRoles | needNetwork, hold, deafening(anyOf("edge"), "core")},
-		{"edges do not hear a busy leader", needRoles | needNetwork, hold, muting(busyLeader, "edge")},
-		{"a busy leader does not hear edges", needRoles | needNetwork, hold, deafening(busyLeader, "edge")},
-		{"cut control's leader from its like", needRoles | needNetwork, hold, isolating(controlLeader, "control")},
-		{"control does not hear its leader", needRoles | needNetwork, hold, muting(controlLeader, "control")},
-		{"cut control from cores and edges", needRoles | needNetwork, hold, cutControl},
-		{"split everything at random, thrice", needRoles | needNetwork, hold, splitting},
-		{"clients of an edge are not heard", needNetwork, hold, halfOpen(true)},
-		{"clients do not hear an edge", needNetwork, hold, halfOpen(false)},
+		{"cut a busy leader from all other cores", needRoles | needNetwork, hold, 0, isolating(busyLeader, "core")},
+		{"cut a core from every other process", needRoles | needNetwork, hold, 0, isolating(anyOf("core"), "")},
+		{"other cores do not hear a busy leader", needRoles | needNetwork, hold, 0, muting(busyLeader, "core")},
+		{"a busy leader does not hear other cores", needRoles | needNetwork, hold, 0, deafening(busyLeader, "core")},
+		{"cut an edge from all cores", needRoles | needNetwork, hold, 0, isolating(anyOf("edge"), "core")},
+		{"cores do not hear an edge", needRoles | needNetwork, hold, 0, muting(anyOf("edge"), "core")},
+		{"an edge does not hear cores", needRoles | needNetwork, hold, 0, deafening(anyOf("edge"), "core")},
+		{"edges do not hear a busy leader", needRoles | needNetwork, hold, 0, muting(busyLeader, "edge")},
+		{"a busy leader does not hear edges", needRoles | needNetwork, hold, 0, deafening(busyLeader, "edge")},
+		{"cut control's leader from its like", needRoles | needNetwork, hold, 0, isolating(controlLeader, "control")},
+		{"control does not hear its leader", needRoles | needNetwork, hold, 0, muting(controlLeader, "control")},
+		{"cut control from cores and edges", needRoles | needNetwork, hold, 0, cutControl},
+		{"split everything at random, thrice", needRoles | needNetwork, hold, 0, splitting},
+		{"clients of an edge are not heard", needNetwork, hold, 0, halfOpen(true)},
+		{"clients do not hear an edge", needNetwork, hold, 0, halfOpen(false)},
 	}
 }
 

@@ -58,6 +58,9 @@ func (r *Report) Table() string {
 	}
 	writeRow(w, "all", all)
 	_ = w.Flush() // a strings.Builder takes everything
+	for _, check := range slices.Sorted(maps.Keys(r.Known)) {
+		fmt.Fprintf(&b, "known to fail: %s: %s\n", check, r.Known[check])
+	}
 	for _, text := range r.LeftOut {
 		fmt.Fprintf(&b, "left out: %s\n", text)
 	}

@@ -82,7 +82,7 @@ func (t *Trial) judge(ctx context.Context, l *load) {
 	v := l.swarm.Check.Finish()
 	t.Acked = v.Acked
 	t.take(&v, l)
-	t.broke(checkWaiting, v.Unanswered, "%d messages were sent and never answered (%v)", v.Unanswered, l.swarm.Errs.Counts())
+	t.broke(checkWaiting, v.Unanswered, "%d messages were sent and never answered; the users met: %s", v.Unanswered, l.errors())
 	t.judgeReplicas(ctx, l.f)
 	for _, p := range l.f.Procs("") {
 		if p.Died() {

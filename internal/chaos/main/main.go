@@ -47,7 +47,7 @@ func run(ctx context.Context) (bool, error) {
 	flag.DurationVar(&cfg.For, "for", 10*time.Minute, "how long new trials begin")
 	flag.IntVar(&cfg.Most, "trials", 0, "how many trials at most; 0: any number")
 	flag.Float64Var(&cfg.Rate, "rate", 300, "messages a second")
-	flag.DurationVar(&cfg.Slow, "slow", 5*time.Second, "how long conversations may wait, at p99, while a majority is there")
+	flag.DurationVar(&cfg.Slow, "slow", 10*time.Second, "how long conversations may wait, at p99, while a majority is there and the fault says nothing stricter")
 	only := flag.String("only", "", "words, separated by commas: faults that have one in their names")
 	flag.Parse()
 	if *only != "" {
