@@ -184,6 +184,47 @@ func TestDamagedLogIsRefused(t *testing.T) {
 	}
 }
 
+// crashImage returns a copy of what a core that is killed leaves, once the
+// store in it has all that was applied.
+func (w *world) crashImage(id wire.NodeID) (dir string) {
+	w.t.Helper()
+	complete := func() error {
+		dir = w.t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(w.cores[id].dir)); err != nil {
+			return err // a file went while it was copied
+		}
+		s, err := store.Open(filepath.Join(dir, "store"), store.Options{})
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		var sum uint64
+		for _, shard := range w.watch.Current().Shards() {
+			live, _ := w.cores[id].store.Applied(shard)
+			if disk, _ := s.Applied(shard); disk < live {
+				return fmt.Errorf("of shard %d the disk has entry %d of %d", shard, disk, live)
+			}
+			sum += live
+		}
+		if sum == 0 {
+			return errors.New("nothing has reached the store")
+		}
+		return nil
+	}
+	end := time.After(patience)
+	for {
+		err := complete()
+		if err == nil {
+			return dir
+		}
+		select {
+		case <-time.After(tailEvery / 4):
+		case <-end:
+			w.t.Fatal(err)
+		}
+	}
+}
+
 // The same when the process was killed: the store is not far behind the log,
 // although it was never closed.
 func TestDamagedLogIsRefusedAfterAKill(t *testing.T) {
@@ -191,11 +232,7 @@ func TestDamagedLogIsRefusedAfterAKill(t *testing.T) {
 	for i := range 40 {
 		w.edge.say("alice", "bob", fmt.Sprintf("m%d", i), 1)
 	}
-	time.Sleep(2*tailEvery + unsettledFor + 2*tick)
-	dir := t.TempDir() // what a killed process leaves
-	if err := os.CopyFS(dir, os.DirFS(w.cores[1].dir)); err != nil {
-		t.Fatal(err)
-	}
+	dir := w.crashImage(1)
 	path := newestLog(t, dir)
 	b, err := os.ReadFile(path)
 	if err != nil {
