@@ -47,8 +47,12 @@ func one(t *testing.T) Spec {
 // TestFleet is the fault list on a fleet of three cores, three control members
 // and two edges, as far as it fits into the time of a test.
 func TestFleet(t *testing.T) {
+	network, disks, why := Able(t.TempDir())
+	for _, line := range why {
+		t.Log(line)
+	}
 	cfg := Config{
-		Spec: Spec{Binary: binary, Dir: t.TempDir(), Controls: 3, Cores: 3, Edges: 2, Shards: 4, Network: os.Getuid() == 0, Disks: private()},
+		Spec: Spec{Binary: binary, Dir: t.TempDir(), Controls: 3, Cores: 3, Edges: 2, Shards: 4, Network: network, Disks: disks},
 		Seed: uint64(rand.Uint32()), For: 150 * time.Second, Rate: 200, Slow: 10 * time.Second, Say: func(line string) { t.Log(line) },
 		Known: map[string]string{checkReceipt: "after a leader changed, a status_update that is sent again may be older than what a sync has told meanwhile"},
 	}
@@ -200,8 +204,8 @@ func TestReplicasAreCompared(t *testing.T) {
 // What was not synced is gone when a disk fails, what was is there when it
 // comes back, and nothing is left of it in the end.
 func TestDiskForgets(t *testing.T) {
-	if !private() {
-		t.Log("LEFT OUT: file systems need root")
+	if _, able, why := Able(t.TempDir()); !able {
+		t.Log("LEFT OUT: ", why)
 		return
 	}
 	dir := filepath.Join(t.TempDir(), "disk")

@@ -32,7 +32,6 @@ func main() {
 }
 
 func run(ctx context.Context) (bool, error) {
-	root := os.Getuid() == 0
 	cfg := chaos.Config{Say: func(line string) { fmt.Println(line) }}
 	s := &cfg.Spec
 	flag.StringVar(&s.Binary, "binary", "bin/godwit", "the program")
@@ -41,8 +40,8 @@ func run(ctx context.Context) (bool, error) {
 	flag.IntVar(&s.Cores, "cores", 3, "cores")
 	flag.IntVar(&s.Edges, "edges", 2, "edges")
 	flag.IntVar(&s.Shards, "shards", 8, "shards")
-	flag.BoolVar(&s.Network, "network", root, "a network namespace for each process; needs root")
-	flag.BoolVar(&s.Disks, "disks", root, "a file system for each process that keeps something; needs root")
+	flag.BoolVar(&s.Network, "network", true, "a network namespace for each process, where the machine allows it; needs root")
+	flag.BoolVar(&s.Disks, "disks", true, "a file system for each process that keeps something, where the machine allows it; needs root")
 	flag.Uint64Var(&cfg.Seed, "seed", 0, "repeats the schedule of an earlier run; 0: by chance")
 	flag.DurationVar(&cfg.For, "for", 10*time.Minute, "how long new trials begin")
 	flag.IntVar(&cfg.Most, "trials", 0, "how many trials at most; 0: any number")
@@ -56,9 +55,6 @@ func run(ctx context.Context) (bool, error) {
 	if cfg.Seed == 0 {
 		cfg.Seed = uint64(rand.Uint32())
 	}
-	if !root {
-		fmt.Println("not root: partitions and bad disks are left out")
-	}
 	keep := s.Dir != ""
 	if !keep {
 		dir, err := os.MkdirTemp("", "godwit-chaos-")
@@ -67,6 +63,11 @@ func run(ctx context.Context) (bool, error) {
 		}
 		s.Dir = dir
 	}
+	network, disks, why := chaos.Able(os.TempDir())
+	for _, line := range why {
+		fmt.Println(line)
+	}
+	s.Network, s.Disks = s.Network && network, s.Disks && disks
 	rep, err := chaos.Run(ctx, cfg)
 	fmt.Printf("\n%s", rep.Table())
 	fine := rep.OK() && err == nil
