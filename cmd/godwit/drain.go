@@ -36,7 +36,7 @@ func newDecommissionCmd() *cobra.Command {
 	return wishCmd(fleet.Leave, &cobra.Command{
 		Use:   "decommission NODE",
 		Short: "Move everything off a node, so that it can go for good",
-		Long: "Move every replica off a node. When it holds nothing, stop it and `godwit forget` it. Refused when a shard would lose\n" +
+		Long: "Move every replica off a node. When it holds nothing it has left the fleet: stop it. Refused when a shard would lose\n" +
 			"its majority or too few nodes would stay; --dry-run shows that and the moves.",
 		Example: "  godwit decommission core-1 --dry-run\n  godwit decommission core-1 --wait",
 	})
@@ -64,7 +64,7 @@ func wishCmd(wish fleet.Wish, cmd *cobra.Command) *cobra.Command {
 			return fault.New(fault.BreaksMajority, "%s", plainText(a.Problems[i].Text))
 		}
 		if wait && !dry {
-			return waitEmpty(ctx, cmd, o, c, a.ID)
+			return waitEmpty(ctx, cmd, o, c, a.ID, args[0])
 		}
 		return nil
 	})
@@ -98,7 +98,7 @@ func wishText(w io.Writer, wish fleet.Wish, dry bool, a *api.WishAnswer, name fu
 }
 
 // waitEmpty follows a node until the map does not name it any more.
-func waitEmpty(ctx context.Context, cmd *cobra.Command, o *operator, c *api.Client, id wire.NodeID) error {
+func waitEmpty(ctx context.Context, cmd *cobra.Command, o *operator, c *api.Client, id wire.NodeID, name string) error {
 	return follow(ctx, c, func(f *api.Fleet) (bool, error) {
 		left := holds(f, id)
 		if o.output == "json" {
@@ -108,9 +108,9 @@ func waitEmpty(ctx context.Context, cmd *cobra.Command, o *operator, c *api.Clie
 				EstimateS float64     `json:"estimate_s,omitempty"`
 			}{id, left, estimate(f)})
 		}
-		line := fmt.Sprintf("%s %s holds %d shards; %s", time.Now().Format(time.TimeOnly), names(f)(id), left, planLine(f))
+		line := fmt.Sprintf("%s %s holds %d shards; %s", time.Now().Format(time.TimeOnly), name, left, planLine(f))
 		if left == 0 {
-			line = fmt.Sprintf("%s holds nothing: stop it, then `godwit forget %[1]s`", names(f)(id))
+			line = fmt.Sprintf("%s holds nothing and has left the fleet: stop it", name)
 		}
 		_, err := fmt.Fprintln(cmd.OutOrStdout(), line)
 		return left == 0, err
