@@ -54,7 +54,6 @@ func TestFleet(t *testing.T) {
 	cfg := Config{
 		Spec: Spec{Binary: binary, Dir: t.TempDir(), Controls: 3, Cores: 3, Edges: 2, Shards: 4, Network: network, Disks: disks},
 		Seed: uint64(rand.Uint32()), For: 150 * time.Second, Rate: 200, Slow: 10 * time.Second, Say: func(line string) { t.Log(line) },
-		Known: map[string]string{checkReceipt: "after a leader changed, a status_update that is sent again may be older than what a sync has told meanwhile"},
 	}
 	if testing.Short() {
 		cfg.Only, cfg.Most = []string{"kill the leader"}, 1
@@ -255,5 +254,29 @@ func TestDiskForgets(t *testing.T) {
 	}
 	if err := d.empty(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A report is fine when nothing broke but what is known to, and says so.
+func TestReportSaysWhatIsKnown(t *testing.T) {
+	broken := Trial{Fault: "kill a core", Acked: 10}
+	broken.broke(checkReceipt, 2, "it went back")
+	rep := &Report{Trials: []Trial{{Fault: "nothing", Acked: 5}, broken}}
+	if rep.OK() {
+		t.Error("a broken promise passes")
+	}
+	rep.Known = map[string]string{checkReceipt: "the reason"}
+	if !rep.OK() {
+		t.Error("what is known does not pass")
+	}
+	rep.Trials[0].broke(checkLost, 1, "gone")
+	if rep.OK() {
+		t.Error("what is not known passes")
+	}
+	table := rep.Table()
+	for _, want := range []string{"known to fail: receipt: the reason", "kill a core", "15"} {
+		if !strings.Contains(table, want) {
+			t.Errorf("the table does not say %q:\n%s", want, table)
+		}
 	}
 }
