@@ -230,7 +230,7 @@ func (s *State) canLeave(n Node) error {
 		return nil
 	}
 	return &Refusal{Kind: ErrTooFew, Node: n.ID, Shards: s.holds(n.ID),
-		Detail: fmt.Sprintf("%d core nodes without node %d, and %d replicas a shard", left, n.ID, s.Settings.Replicas),
+		Detail: fmt.Sprintf("%d core nodes without node %d, for %d replicas a shard", left, n.ID, s.Settings.Replicas),
 		Do:     "join another core node first, or plan with fewer replicas"}
 }
 

@@ -29,6 +29,10 @@ const (
 	// FreshFor is how old the reports may be that say so.
 	FreshFor wire.Millis = 5_000
 
+	// RetryAfter is how long control waits with a plan of its own after one of
+	// which moves were dropped: what they failed at may well be there still.
+	RetryAfter wire.Millis = 30_000
+
 	// MaxMembers bounds the nodes of all roles: the cores that fit into a map,
 	// and as many others. It bounds the state, which every snapshot holds whole.
 	MaxMembers = 2 * shardmap.MaxNodes

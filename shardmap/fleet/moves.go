@@ -160,7 +160,7 @@ func (v *view) instead(moves []place.Move, mv place.Move) (place.Move, bool) {
 	}
 	has := v.s.Map.Replicas(mv.Shard)
 	to, ok := place.Instead(replicas, nodes, mv, func(id wire.NodeID) bool {
-		return v.s.staying(id) && v.r.Alive(id, v.now) && !slices.Contains(has, id)
+		return v.takes(id, mv.Shard) && !slices.Contains(has, id)
 	})
 	mv.To = to
 	return mv, ok
@@ -174,7 +174,7 @@ func (v *view) begin(mv place.Move) (Command, bool) {
 	if mv.To == 0 {
 		return v.dismiss(mv)
 	}
-	if !v.r.Alive(mv.To, v.now) {
+	if !v.takes(mv.To, mv.Shard) {
 		return Command{}, false
 	}
 	return v.change(fmt.Sprintf("%s: fill %d", mv, mv.To), func(d *shardmap.Draft) {
@@ -226,10 +226,17 @@ func (v *view) yield(replicas []wire.NodeID, from wire.NodeID) {
 // unfit reports whether To cannot take the replica: it is dead, it is to leave,
 // or its replica is out of service.
 func (v *view) unfit(mv place.Move) bool {
-	if !v.s.staying(mv.To) || v.r.Dead(mv.To, v.now) {
-		return true
-	}
-	rep, ok := v.replica(mv.To, mv.Shard)
+	return !v.s.staying(mv.To) || v.r.Dead(mv.To, v.now) || v.failed(mv.To, mv.Shard)
+}
+
+// takes reports whether a node can take a replica of shard right now. None that
+// can is unfit: else a plan could begin and be given up for ever.
+func (v *view) takes(id wire.NodeID, shard wire.ShardID) bool {
+	return v.s.staying(id) && v.r.Alive(id, v.now) && !v.failed(id, shard)
+}
+
+func (v *view) failed(id wire.NodeID, shard wire.ShardID) bool {
+	rep, ok := v.replica(id, shard)
 	return ok && rep.Failed != ""
 }
 

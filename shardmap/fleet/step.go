@@ -100,11 +100,32 @@ func (v *view) filled(shard wire.ShardID, id wire.NodeID) bool {
 // spreadLeaders takes the lead from nodes that are drained or leave, at once,
 // and evens it out over the others when no plan is about to change it again.
 func (v *view) spreadLeaders() (Command, bool) {
-	spread := place.SpreadLeaders
-	if v.s.Plan != nil {
-		spread = func(r [][]wire.NodeID, avoid func(wire.NodeID) bool) { place.Yield(r, avoid) }
+	avoid := v.s.shouldNotLead()
+	if v.s.Plan == nil {
+		return v.changed("leaders", func(d *shardmap.Draft) { place.SpreadLeaders(d.Replicas, avoid) })
 	}
-	return v.changed("leaders", func(d *shardmap.Draft) { spread(d.Replicas, v.s.shouldNotLead()) })
+	handed := v.handed()
+	return v.changed("leaders", func(d *shardmap.Draft) {
+		var others [][]wire.NodeID // the lists themselves, whose order place changes
+		for i, r := range d.Replicas {
+			if !handed[wire.ShardID(i+1)] {
+				others = append(others, r)
+			}
+		}
+		place.Yield(others, avoid)
+	})
+}
+
+// handed returns the shards whose leader is a matter of the move that they are
+// in, which would hand back what is taken here.
+func (v *view) handed() map[wire.ShardID]bool {
+	shards := make(map[wire.ShardID]bool)
+	for _, mv := range v.s.Plan.Moves {
+		if st := stageOf(v.s.Map, mv); st == handing || mv.To == 0 {
+			shards[mv.Shard] = true
+		}
+	}
+	return shards
 }
 
 // changed is change, false when edit leaves all replicas as they are.
@@ -124,6 +145,9 @@ func (v *view) changed(why string, edit func(*shardmap.Draft)) (Command, bool) {
 // for an operator to plan: they may come and go.
 func (v *view) plan() (Command, bool) {
 	if v.s.Plan != nil || v.s.Hold {
+		return Command{}, false
+	}
+	if p := v.s.Last; p != nil && p.Dropped > 0 && !p.Aborted && v.now-min(v.now, p.EndMS) < RetryAfter {
 		return Command{}, false
 	}
 	why := ""
@@ -156,7 +180,7 @@ func (v *view) moves(replicas int) (moves []place.Move, waiting []wire.ShardID, 
 	}
 	for i := 0; i < len(moves); i++ {
 		mv := moves[i]
-		if mv.To == 0 || v.r.Alive(mv.To, v.now) {
+		if mv.To == 0 || v.takes(mv.To, mv.Shard) {
 			continue
 		}
 		if other, ok := v.instead(moves, mv); ok && (mv.From == 0 || !v.s.staying(mv.From)) {
