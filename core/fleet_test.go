@@ -20,7 +20,7 @@ func (w *world) leading(id wire.ShardID) wire.NodeID {
 	var leader wire.NodeID
 	w.eventually("a leader", func() bool {
 		for _, c := range w.cores {
-			if c.replica(id).leads.Load() {
+			if r := c.replica(id); r != nil && r.leads.Load() {
 				leader = c.cfg.Node
 				return true
 			}

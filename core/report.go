@@ -4,16 +4,24 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/lni/dragonboat/v4"
+
 	"github.com/godwit-im/godwit/shardmap/fleet"
+	"github.com/godwit-im/godwit/wire"
 )
 
 // Report returns what control wants to know of every replica here, by shard. It
 // asks nobody and reads no disk. The slices in it are the caller's to read.
 func (n *Node) Report() []fleet.ShardReport {
-	all := n.all()
+	all, changed := n.all(), n.changeIndexes()
 	list := make([]fleet.ShardReport, 0, len(all))
-	for _, r := range all {
-		list = append(list, r.report())
+	for id, r := range all {
+		s := r.report()
+		// Changes of the membership are entries, too, which the machine never
+		// sees: without them a learner of a quiet shard looks as if it had
+		// applied nothing.
+		s.Applied = max(s.Applied, changed[id])
+		list = append(list, s)
 	}
 	for id, why := range *n.lost.Load() {
 		if all[id] == nil {
@@ -21,6 +29,23 @@ func (n *Node) Report() []fleet.ShardReport {
 		}
 	}
 	slices.SortFunc(list, func(a, b fleet.ShardReport) int { return cmp.Compare(a.Shard, b.Shard) })
+	return list
+}
+
+// changeIndexes returns, of every replica here, the index of the change of the
+// membership that it applied last.
+func (n *Node) changeIndexes() map[wire.ShardID]uint64 {
+	select {
+	case <-n.stop:
+		return nil // the host is closing
+	default:
+	}
+	info := n.host.GetNodeHostInfo(dragonboat.NodeHostInfoOption{SkipLogInfo: true})
+	list := make(map[wire.ShardID]uint64, len(info.ShardInfoList))
+	for i := range info.ShardInfoList {
+		s := &info.ShardInfoList[i]
+		list[wire.ShardID(s.ShardID)] = s.ConfigChangeIndex
+	}
 	return list
 }
 
