@@ -104,7 +104,7 @@ func (v *view) advance(mv place.Move, st stage) (Command, bool) {
 		}
 	case handing:
 		// Without To the shard is as it was before, and whole again sooner.
-		if v.unfit(mv) && v.r.Alive(mv.From, v.now) && len(v.s.Map.Replicas(mv.Shard)) > 1 {
+		if v.unfit(mv) && v.serves(mv.From, mv.Shard) && (!v.serves(mv.To, mv.Shard) || v.majority(mv.Shard, 0, mv.To)) {
 			return v.change(fmt.Sprintf("%s: given up", mv), func(d *shardmap.Draft) {
 				drop(&d.Replicas[mv.Shard-1], mv.To)
 			})
@@ -188,12 +188,13 @@ func (v *view) dismiss(mv place.Move) (Command, bool) {
 	if len(replicas) < 2 || !v.settled(mv.Shard) || !v.majority(mv.Shard, 0, mv.From) {
 		return Command{}, false
 	}
-	if replicas[0] == mv.From { // the lead goes first
+	leads := v.leaders[mv.Shard].node == mv.From
+	if replicas[0] == mv.From || leads && !v.serves(replicas[0], mv.Shard) { // the lead goes first, to one who can take it
 		return v.change(fmt.Sprintf("%s: %d yields", mv, mv.From), func(d *shardmap.Draft) {
-			v.yield(d.Replicas[mv.Shard-1], mv.From)
+			v.yield(mv.Shard, d.Replicas[mv.Shard-1], mv.From)
 		})
 	}
-	if v.leaders[mv.Shard].node == mv.From {
+	if leads {
 		return Command{}, false
 	}
 	return v.change(fmt.Sprintf("%s: %d goes", mv, mv.From), func(d *shardmap.Draft) {
@@ -209,18 +210,39 @@ func (v *view) promote(d *shardmap.Draft, mv place.Move) {
 	if r[0] == mv.From {
 		r[0], r[len(r)-1] = r[len(r)-1], r[0]
 	}
-	v.yield(r, mv.From)
+	v.yield(mv.Shard, r, mv.From)
 	d.Replicas[mv.Shard-1] = r
 }
 
-// yield takes the lead of one shard from node from, and from nodes that should
-// not have it.
-func (v *view) yield(replicas []wire.NodeID, from wire.NodeID) {
+// yield makes another replica than that on node from the preferred leader: if
+// there is one, a live one, if there is one, on a node that may lead. The one
+// that is stays it if it is as good.
+func (v *view) yield(shard wire.ShardID, replicas []wire.NodeID, from wire.NodeID) {
 	avoid := v.s.shouldNotLead()
-	place.Yield([][]wire.NodeID{replicas}, func(id wire.NodeID) bool { return id == from || avoid(id) })
-	if replicas[0] == from && len(replicas) > 1 { // all others are to avoid it, too
-		replicas[0], replicas[1] = replicas[1], replicas[0]
+	good := func(id wire.NodeID) int {
+		switch live := v.serves(id, shard); {
+		case id == from:
+			return 0
+		case live && !avoid(id):
+			return 3
+		case live:
+			return 2
+		}
+		return 1
 	}
+	best := 0
+	for i, id := range replicas {
+		if good(id) > good(replicas[best]) {
+			best = i
+		}
+	}
+	replicas[0], replicas[best] = replicas[best], replicas[0]
+}
+
+// serves reports whether node id is alive and its replica of shard in service.
+func (v *view) serves(id wire.NodeID, shard wire.ShardID) bool {
+	rep, ok := v.replica(id, shard)
+	return ok && rep.Failed == ""
 }
 
 // unfit reports whether To cannot take the replica: it is dead, it is to leave,

@@ -94,7 +94,7 @@ func (v *view) majority(shard wire.ShardID, plus, minus wire.NodeID) bool {
 			continue
 		}
 		all++
-		if rep, ok := v.replica(id, shard); ok && rep.Failed == "" {
+		if v.serves(id, shard) {
 			live++
 		}
 	}
