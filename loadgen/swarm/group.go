@@ -17,6 +17,18 @@ import (
 // groupTimeout bounds the making of one group.
 const groupTimeout = 30 * time.Second
 
+// How often a refusal that may pass is tried again, and after how long.
+const (
+	groupTries = 20
+	groupAgain = 500 * time.Millisecond
+)
+
+// mayComeLater reports whether the server says that trying again may help.
+func mayComeLater(err error) bool {
+	code := wire.Code(0)
+	return errors.As(err, &code) && code.Retryable()
+}
+
 // makeGroups makes the groups of the workload, one after the other: the load
 // has not begun.
 func (s *Swarm) makeGroups(ctx context.Context) error {
@@ -31,6 +43,13 @@ func (s *Swarm) makeGroups(ctx context.Context) error {
 			continue
 		}
 		id, err := s.makeGroup(ctx, c, uint32(i))
+		for again := 0; again < groupTries && mayComeLater(err) && ctx.Err() == nil; again++ {
+			select { // a shard without a leader has one soon
+			case <-time.After(groupAgain):
+			case <-ctx.Done():
+			}
+			id, err = s.makeGroup(ctx, c, uint32(i))
+		}
 		if err != nil {
 			return fmt.Errorf("%w (making %s)", err, s.opt.Work.Name(uint32(i)))
 		}
