@@ -2,6 +2,7 @@ package place
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/godwit-im/godwit/shardmap"
@@ -15,25 +16,81 @@ func nobody(wire.NodeID) bool { return false }
 // swapping the first, which is the preferred leader, with another:
 //
 //   - A node that avoid names leads only shards of which it names all replicas.
-//   - Among the other replicas of a shard it leads, no node leads fewer than it
-//     by two or more.
+//   - Beyond that leads are as even as can be: no chain of nodes, each of which
+//     hands one shard to the next, goes from a node to one that leads at least
+//     two fewer.
 //
 // What reaches both is left as it is.
 func SpreadLeaders(replicas [][]wire.NodeID, avoid func(wire.NodeID) bool) {
-	leads := Yield(replicas, avoid)
-	// Each swap lowers the sum of the squares of leads, so it ends.
-	for swapped := true; swapped; {
-		swapped = false
-		for _, r := range replicas {
-			for j := range r {
-				if leads[r[0]] >= leads[r[j]]+2 && (!avoid(r[j]) || avoid(r[0])) {
-					leads[r[0]]--
-					leads[r[j]]++
-					r[0], r[j] = r[j], r[0]
-					swapped = true
+	b := leaderBoard{replicas: replicas, avoid: avoid, leads: Yield(replicas, avoid)}
+	// Each chain lowers the sum of the squares of leads, so it ends.
+	for b.evenOut() {
+	}
+}
+
+// leaderBoard is one spreading of leaders.
+type leaderBoard struct {
+	replicas [][]wire.NodeID
+	avoid    func(wire.NodeID) bool
+	leads    map[wire.NodeID]int
+}
+
+// hand is how a chain came to a node: it gets the shard at replicas[shard].
+type hand struct {
+	from  wire.NodeID
+	shard int
+}
+
+// evenOut hands shards on along one chain, false when there is none.
+func (b *leaderBoard) evenOut() bool {
+	led := make(map[wire.NodeID][]int)
+	nodes := make(map[wire.NodeID]bool)
+	for i, r := range b.replicas {
+		led[r[0]] = append(led[r[0]], i)
+		for _, n := range r {
+			nodes[n] = true
+		}
+	}
+	byLeads := slices.SortedFunc(maps.Keys(nodes), func(x, y wire.NodeID) int {
+		return cmp.Or(cmp.Compare(b.leads[y], b.leads[x]), cmp.Compare(x, y))
+	})
+	// What a node with as many or more leads has reached in vain need not be
+	// looked at again: from there a chain reaches no more.
+	reached := make(map[wire.NodeID]hand)
+	for _, top := range byLeads {
+		if _, ok := reached[top]; ok {
+			continue
+		}
+		reached[top] = hand{}
+		for queue := []wire.NodeID{top}; len(queue) > 0; queue = queue[1:] {
+			for _, i := range led[queue[0]] {
+				for _, n := range b.replicas[i] {
+					if _, ok := reached[n]; ok || b.avoid(n) && !b.avoid(queue[0]) {
+						continue
+					}
+					reached[n] = hand{queue[0], i}
+					if b.leads[top] >= b.leads[n]+2 {
+						b.handOn(reached, top, n)
+						return true
+					}
+					queue = append(queue, n)
 				}
 			}
 		}
+	}
+	return false
+}
+
+// handOn hands a shard on along the chain from top to n.
+func (b *leaderBoard) handOn(reached map[wire.NodeID]hand, top, n wire.NodeID) {
+	b.leads[top]--
+	b.leads[n]++
+	for n != top {
+		h := reached[n]
+		r := b.replicas[h.shard]
+		j := slices.Index(r, n)
+		r[0], r[j] = r[j], r[0]
+		n = h.from
 	}
 }
 

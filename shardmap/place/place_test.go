@@ -138,3 +138,91 @@ func TestPlanKeepsItsPromises(t *testing.T) {
 		}
 	})
 }
+
+// TestLeadersKeepTheirPromises spreads leaders with some nodes that should not
+// lead.
+func TestLeadersKeepTheirPromises(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		nodes := fleet(t, "nodes", rapid.IntRange(1, 3).Draw(t, "zones"))
+		m, err := place.Initial(nodes, rapid.IntRange(1, 60).Draw(t, "shards"), rapid.IntRange(1, 4).Draw(t, "replicas"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		drained := map[wire.NodeID]bool{}
+		for _, n := range nodes {
+			drained[n.ID] = rapid.IntRange(0, 3).Draw(t, "drained") == 0
+		}
+		avoid := func(n wire.NodeID) bool { return drained[n] }
+		r := m.Draft().Replicas
+		place.SpreadLeaders(r, avoid)
+		leads := map[wire.NodeID]int{}
+		for _, ids := range r {
+			leads[ids[0]]++
+		}
+		for i, ids := range r {
+			was := slices.Sorted(slices.Values(m.Replicas(wire.ShardID(i + 1))))
+			if !slices.Equal(was, slices.Sorted(slices.Values(ids))) {
+				t.Fatalf("shard %d is on %v, was on %v", i+1, ids, was)
+			}
+			for _, n := range ids {
+				if drained[ids[0]] && !drained[n] {
+					t.Fatalf("shard %d is led by %d, which is drained, and not by %d", i+1, ids[0], n)
+				}
+			}
+		}
+		for _, from := range nodes {
+			for to := range handsTo(r, from.ID, avoid) {
+				if leads[from.ID] >= leads[to]+2 {
+					t.Fatalf("node %d leads %d, and could hand on to %d, which leads %d", from.ID, leads[from.ID], to, leads[to])
+				}
+			}
+		}
+		again := slices.Clone(r)
+		for i := range again {
+			again[i] = slices.Clone(r[i])
+		}
+		place.SpreadLeaders(again, avoid)
+		if !slices.EqualFunc(again, r, slices.Equal[[]wire.NodeID]) {
+			t.Fatal("spreading them again changes something")
+		}
+	})
+}
+
+// handsTo returns the nodes to which a chain of nodes leads from one, each of
+// which hands a shard to the next.
+func handsTo(replicas [][]wire.NodeID, from wire.NodeID, avoid func(wire.NodeID) bool) map[wire.NodeID]bool {
+	found := map[wire.NodeID]bool{from: true}
+	for grown := true; grown; {
+		grown = false
+		for _, r := range replicas {
+			for _, n := range r {
+				if found[r[0]] && !found[n] && (!avoid(n) || avoid(r[0])) {
+					found[n], grown = true, true
+				}
+			}
+		}
+	}
+	return found
+}
+
+func TestInstead(t *testing.T) {
+	nodes := []shardmap.Node{{ID: 1, Zone: "a"}, {ID: 2, Zone: "b"}, {ID: 3, Zone: "c"}, {ID: 4, Zone: "a"}, {ID: 5, Zone: "b"}, {ID: 6, Zone: "c"}}
+	replicas := [][]wire.NodeID{{1, 2, 3}, {4, 2, 3}, {4, 2, 6}}
+	move := place.Move{Shard: 1, From: 3, To: 6}
+	for name, tt := range map[string]struct {
+		may  func(wire.NodeID) bool
+		want wire.NodeID
+	}{
+		"no node of its zone is left: the least loaded": {func(wire.NodeID) bool { return true }, 5},
+		"the least loaded cannot":                       {func(n wire.NodeID) bool { return n != 5 }, 4},
+		"nobody can":                                    {func(wire.NodeID) bool { return false }, 0},
+	} {
+		got, ok := place.Instead(replicas, nodes, move, tt.may)
+		if got != tt.want || ok != (tt.want != 0) {
+			t.Errorf("%s: %d %v, want %d", name, got, ok, tt.want)
+		}
+	}
+	if got, _ := place.Instead(replicas, append(nodes, shardmap.Node{ID: 7, Zone: "c"}), move, func(wire.NodeID) bool { return true }); got != 7 {
+		t.Errorf("%d, want 7, which keeps a replica in each zone", got)
+	}
+}

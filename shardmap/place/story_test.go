@@ -3,6 +3,7 @@ package place_test
 import (
 	"flag"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ var update = flag.Bool("update", false, "rewrite the stories in testdata")
 //
 //	> initial shards=6 replicas=3 nodes=1a,2b,3c
 //	> plan replicas=3 nodes=1a,2b,3c,4a
+//	> leaders avoid=1,2
 //
 // where 1a is node 1 in zone a. What follows a command, up to the next one, is
 // what it answers; -update writes it anew. A "#" line is a remark and stays.
@@ -57,6 +59,9 @@ func run(t *testing.T, m *shardmap.Map, words []string) (*shardmap.Map, string) 
 		}
 		return n
 	}
+	if words[0] == "leaders" {
+		return leaders(t, m, args["avoid"])
+	}
 	var nodes []shardmap.Node
 	for n := range strings.SplitSeq(args["nodes"], ",") {
 		id, err := strconv.Atoi(n[:len(n)-1])
@@ -86,4 +91,17 @@ func run(t *testing.T, m *shardmap.Map, words []string) (*shardmap.Map, string) 
 		return m, out.String() + err.Error() + "\n"
 	}
 	return next, out.String() + next.String()
+}
+
+// leaders spreads the leaders of m over all nodes but those to avoid.
+func leaders(t *testing.T, m *shardmap.Map, avoid string) (*shardmap.Map, string) {
+	d := m.Draft()
+	place.SpreadLeaders(d.Replicas, func(n wire.NodeID) bool {
+		return slices.Contains(strings.Split(avoid, ","), fmt.Sprint(n))
+	})
+	next, err := shardmap.New(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return next, next.String()
 }
