@@ -142,6 +142,38 @@ func (l *loop) lost(ask *session.Ask) {
 	}
 }
 
+// supersede gives up the requests about shard that other nodes than its new
+// leader have: a leader that was stopped or cut off does not say that it leads
+// no more, and its link looks well for seconds. Whoever asked asks again, now
+// in the right place.
+func (l *loop) supersede(shard wire.ShardID, leader wire.NodeID) {
+	l.pending.Fail(func(ask *session.Ask) bool {
+		if ask.Node == leader {
+			return false
+		}
+		slot, ok := l.slotOf(ask)
+		of, known := l.srv.router.shard(slot)
+		return ok && known && of == shard
+	}, l.lost)
+}
+
+// slotOf returns the slot that a request is about; ok is false when whoever
+// asked is gone.
+func (l *loop) slotOf(ask *session.Ask) (slot wire.Slot, ok bool) {
+	if left := l.leaverOf(ask); left != nil {
+		return left.slotOf(ask.Op, ask.Chat), true
+	}
+	_, h := splitID(ask.Session)
+	c := l.table.get(h)
+	if c == nil {
+		return 0, false
+	}
+	if ofUser(ask.Op) {
+		return c.slot, true
+	}
+	return ask.Chat.Slot(), true
+}
+
 // answer brings a core's answer to the session that asked, after what it says
 // about who leads the shard was noted.
 func (l *loop) answer(it *peer.Item) {

@@ -98,6 +98,7 @@ func (l *loop) doBatch(from wire.NodeID, batch []byte) {
 		case peer.OpResync:
 			l.eachSession(it.List, func(c *conn) { c.sess.Resync(l.shared, c) })
 		case peer.OpReopen:
+			l.supersede(it.Shard, from)
 			l.reopenShards([]wire.ShardID{it.Shard})
 		default:
 			l.answer(&it)

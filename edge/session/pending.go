@@ -91,9 +91,14 @@ func (p *Pending) Take(req uint64) (ask Ask, ok bool) {
 	return p.remove(i), true
 }
 
+// ask returns what the slot says.
+func (e *pendingSlot) ask() Ask {
+	return Ask{Session: e.session, Chat: e.chat, Tag: e.tag, Node: e.node, Op: e.op, ClientMsgID: e.id[:e.idLen:e.idLen]}
+}
+
 func (p *Pending) remove(i uint32) Ask {
 	e := &p.slots[i]
-	ask := Ask{Session: e.session, Chat: e.chat, Tag: e.tag, Node: e.node, Op: e.op, ClientMsgID: e.id[:e.idLen:e.idLen]}
+	ask := e.ask()
 	if e.prev != none {
 		p.slots[e.prev].next = e.next
 	} else {
@@ -122,11 +127,17 @@ func (p *Pending) Expire(now wire.Millis, lost func(ask *Ask)) {
 // FailNode removes the requests to node, whose link is down, and calls lost
 // for each, as Expire does. What lost adds is left alone.
 func (p *Pending) FailNode(node wire.NodeID, lost func(ask *Ask)) {
+	p.Fail(func(ask *Ask) bool { return ask.Node == node }, lost)
+}
+
+// Fail removes the requests that match, and calls lost for each, as Expire
+// does. What lost adds is left alone.
+func (p *Pending) Fail(match func(ask *Ask) bool, lost func(ask *Ask)) {
 	last := p.newest
 	for i := p.oldest; i != none; {
 		next, end := p.slots[i].next, i == last
-		if p.slots[i].node == node {
-			ask := p.remove(i)
+		if ask := p.slots[i].ask(); match(&ask) {
+			p.remove(i)
 			lost(&ask)
 		}
 		if end {
