@@ -166,7 +166,7 @@ func (s *Session) ackAnswered(l *Loop, ask *Ask, it *peer.Item) {
 	}
 	r := &s.acks.rows[i]
 	switch {
-	case it.Code != wire.OK && final(it.Code):
+	case it.Code != wire.OK && final(it.Code) && !ahead(ask.Op, it.Code):
 		refused := refusal{code: it.Code, op: r.said(), chat: r.chat}
 		s.acks.rows = dropAck(s.acks.rows, i)
 		s.refuse(l, refused)
@@ -183,6 +183,13 @@ func (s *Session) ackAnswered(l *Loop, ask *Ask, it *peer.Item) {
 	if s.acks != nil && len(s.acks.rows) == 0 {
 		s.acks = nil
 	}
+}
+
+// ahead reports whether a mark only came too early. The conversation has just
+// said that the user belongs to it; the user's shard hears of a conversation
+// with its first bump, and a push may be there before that.
+func ahead(op peer.Op, code wire.Code) bool {
+	return op == peer.OpMark && code == wire.CodeUnknownChat
 }
 
 // dropAck removes row i; the last takes its place.
