@@ -74,6 +74,8 @@ func (w *world) silence(cores ...*core) {
 // there when two of the others are dead, although a leader has not noticed yet.
 func TestNoVoteWithoutAMajority(t *testing.T) {
 	w := moving(t, place.Move{Shard: 1, From: 3, To: 4}, "fill")
+	w.tick()
+	w.tick() // it has caught up, and control has not looked yet
 	dead := w.others(0)
 	w.silence(dead...)
 	w.quiet(t, "votes")
