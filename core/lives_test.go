@@ -75,8 +75,7 @@ func TestFullDiskHandsOver(t *testing.T) {
 	w := newFleet(t, 3, 3, 2)
 	w.each("node 1 to lead", func(id wire.ShardID) bool { _, l := w.lead(id); return l == 1 })
 	n := w.cores[1]
-	n.full.Store(true)
-	n.Node.cfg.FreeSpace = func(string) (uint64, error) { return 0, nil }
+	w.full.Store(1)
 	w.each("another to lead", func(id wire.ShardID) bool { _, l := w.lead(id); return l != 0 && l != 1 })
 	w.edge.say("alice", "bob", "hello", 9)
 	if n := n.c.handedOver.Load(); n < 2 {

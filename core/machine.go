@@ -62,6 +62,8 @@ func (m *machine) Open(stop <-chan struct{}) (uint64, error) {
 	case <-stop:
 		return 0, sm.ErrOpenStopped
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.shard = shard.New(m.r.id)
 	m.view = m.r.node.store.NewView(m.r.id)
 	m.batch = m.r.node.store.NewBatch(m.r.id)

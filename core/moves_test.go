@@ -192,7 +192,9 @@ func (w *world) kill(id wire.NodeID) {
 	for _, r := range w.cores[id].all() {
 		r.failed.Store(true)
 		r.machine.mu.Lock()
-		r.machine.forget()
+		if r.machine.batch != nil { // else dragonboat has not opened it yet
+			r.machine.forget()
+		}
 		r.machine.mu.Unlock()
 	}
 	w.stop(id)

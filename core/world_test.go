@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,6 +37,7 @@ type world struct {
 	wires *wires // between the Raft sides; nil: they call each other directly
 	tls   map[wire.NodeID]RaftTLS
 	late  wire.NodeID   // newFleet does not start it
+	full  atomic.Uint32 // the node whose disk has no room
 	leads time.Duration // for how long leaders stay at least; 0: the usual
 	cores map[wire.NodeID]*coreNode
 	edge  *edge
@@ -113,6 +115,12 @@ func (w *world) start(id wire.NodeID, dir string) *coreNode {
 	n, err := Open(context.Background(), Config{
 		Node: id, Dir: dir, Watcher: watcher, RaftAddr: node.RaftAddr, Log: testLog().With("node", id),
 		RaftTLS: w.tls[id], leadAtLeast: w.leads,
+		FreeSpace: func(dir string) (uint64, error) {
+			if w.full.Load() == uint32(id) {
+				return 0, nil
+			}
+			return freeSpace(dir)
+		},
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -136,7 +136,13 @@ func TestDemoSurvivesAKilledCore(t *testing.T) {
 	if roles["control"] != 3 || roles["core"] != 3 || roles["edge"] != 2 || d.running() != 8 {
 		t.Errorf("%v in fleet.json, and %d processes run", roles, d.running())
 	}
-	if out, stderr, code := d.operate("nodes"); code != 0 || strings.Count(out, "core-") != 3 || !strings.Contains(out, "leader") {
+	// What control tells is as old as the last reports.
+	var out, stderr string
+	var code int
+	if !waitFor(t.Context(), func() bool {
+		out, stderr, code = d.operate("nodes")
+		return code == 0 && strings.Count(out, " ready ") == 5 && strings.Contains(out, " leader ")
+	}) {
 		t.Errorf("nodes: %d %s%s", code, out, stderr)
 	}
 
@@ -164,7 +170,7 @@ func TestDemoSurvivesAKilledCore(t *testing.T) {
 	}
 	gone := make(chan struct{})
 	go func() { _ = again.Wait(); close(gone) }()
-	code := exitCode(load.Wait())
+	code = exitCode(load.Wait())
 	var r report.Result
 	if err := json.Unmarshal([]byte(res.String()), &r); err != nil || code != 0 || !r.Verdict.OK() || r.Verdict.Acked < 500 {
 		t.Errorf("the load ended with %d, %v: %s\n%s", code, err, &res, &live)
