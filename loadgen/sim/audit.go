@@ -244,7 +244,15 @@ func (a *audit) settleSkips() {
 // everybody is live and has everything, nobody owes anything, the stores agree.
 func (w *world) unrest() string {
 	if w.move != nil {
-		return fmt.Sprintf("a replica of shard %d is on its way from %d to %d", w.move.shard, w.move.from, w.move.to)
+		state := "no leader"
+		if l := w.leaderOf(w.move.shard); l != nil {
+			lg := l.raft.log
+			state = fmt.Sprintf("%d leads in term %d, voters %v, learners %v, map %v learners %v, changing %v", l.c.p.id, lg.term, lg.conf.voters, lg.conf.learners, w.m.Replicas(w.move.shard), w.m.Learners(w.move.shard), l.raft.moving)
+			if pr := l.raft.peers[w.move.to]; pr != nil {
+				state += fmt.Sprintf(", %d has %d of %d", w.move.to, pr.match, lg.last())
+			}
+		}
+		return fmt.Sprintf("a replica of shard %d is on its way from %d to %d: %s", w.move.shard, w.move.from, w.move.to, state)
 	}
 	for _, d := range w.devices {
 		if d.m == nil || d.sock == nil || d.m.State() != client.StateLive {

@@ -72,7 +72,13 @@ func (w *world) stepMove() {
 			})
 		}
 	case contains(replicas, mv.from):
-		if contains(conf.voters, mv.to) && l.c.p.id != mv.from {
+		switch {
+		case !contains(conf.voters, mv.to):
+		case l.c.p.id == mv.from:
+			if w.e.chance(0.1) { // a core hands the lead to the first of the map after ten seconds
+				l.raft.transfer(replicas[0])
+			}
+		default:
 			w.redraw(func(d *shardmap.Draft) {
 				r := &d.Replicas[mv.shard-1]
 				*r = slices.DeleteFunc(*r, func(id wire.NodeID) bool { return id == mv.from })
