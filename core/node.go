@@ -76,6 +76,8 @@ type Node struct {
 
 	wg     sync.WaitGroup
 	closed sync.Once
+	// The keeper ends before the Raft side does: it starts and stops replicas.
+	keeping sync.WaitGroup
 
 	link     atomic.Pointer[link.Link]
 	full     atomic.Bool            // the disk has less than reserve left
@@ -138,7 +140,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	if err := n.guarded(k.open); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
-	n.wg.Go(k.keep)
+	n.keeping.Go(k.keep)
 	return n, nil
 }
 
@@ -203,6 +205,7 @@ func (n *Node) Close() (err error) {
 			err = errAbandoned
 			return
 		}
+		n.keeping.Wait()
 		n.host.Close()
 		n.wg.Wait()
 		for _, r := range n.all() {
