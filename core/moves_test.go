@@ -190,6 +190,9 @@ func (w *world) gone(from wire.NodeID) {
 func (w *world) kill(id wire.NodeID) {
 	w.t.Helper()
 	for _, r := range w.cores[id].all() {
+		if r.machine.at.Load() == 0 {
+			continue // it has nothing, or is being filled: dragonboat panics when that fails
+		}
 		r.failed.Store(true)
 		r.machine.mu.Lock()
 		if r.machine.batch != nil { // else dragonboat has not opened it yet
