@@ -92,7 +92,7 @@ func (c *Control) takeOver() *term {
 		return nil
 	}
 	if c.State().Cluster == "" {
-		if _, err := c.Do(context.Background(), c.create()); err != nil {
+		if _, err := c.doSoon(c.create()); err != nil {
 			c.log.Warn("the fleet is not created yet", "err", err)
 			return nil
 		}
@@ -127,7 +127,7 @@ func (c *Control) advance(t *term) {
 		if !ok {
 			return
 		}
-		if _, err := c.Do(context.Background(), cmd); err != nil {
+		if _, err := c.doSoon(cmd); err != nil {
 			t.mu.Lock()
 			again := t.mu.refused == err.Error()
 			t.mu.refused = err.Error()
@@ -194,4 +194,11 @@ func random() string {
 		panic(fmt.Sprintf("crypto/rand never fails: %v", err))
 	}
 	return hex.EncodeToString(b[:])
+}
+
+// doSoon is Do with a bound: raft may forget what it was asked while it stops.
+func (c *Control) doSoon(cmd fleet.Command) (fleet.Answer, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), enqueueWait)
+	defer cancel()
+	return c.Do(ctx, cmd)
 }
