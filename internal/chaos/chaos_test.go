@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/godwit-im/godwit/internal/testbin"
 )
 
 // binary is the program under test, built once by TestMain.
@@ -21,22 +22,7 @@ func TestMain(m *testing.M) {
 	if code, done := Privately(); done {
 		os.Exit(code)
 	}
-	os.Exit(buildAndRun(m))
-}
-
-func buildAndRun(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "godwit-chaos-test-")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "godwit")
-	build := exec.Command("go", "build", "-o", binary, "github.com/godwit-im/godwit/cmd/godwit")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
+	os.Exit(testbin.Run(m, &binary))
 }
 
 // one is a fleet of one process, which the harness itself is tested with.

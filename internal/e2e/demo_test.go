@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-im/godwit/internal/testbin"
 	"github.com/godwit-im/godwit/loadgen/report"
 )
 
@@ -31,7 +32,7 @@ type demo struct {
 	t    *testing.T
 	dir  string
 	cmd  *exec.Cmd
-	out  *syncBuffer
+	out  *testbin.Buffer
 	done chan struct{} // closed when it has ended
 	fleetJSON
 }
@@ -39,7 +40,7 @@ type demo struct {
 // startDemo starts a fleet in dir and waits until it is ready.
 func startDemo(t *testing.T, dir string, args ...string) *demo {
 	t.Helper()
-	d := &demo{t: t, dir: dir, out: &syncBuffer{}, done: make(chan struct{})}
+	d := &demo{t: t, dir: dir, out: &testbin.Buffer{}, done: make(chan struct{})}
 	d.cmd = exec.Command(binary, append([]string{"demo", "--data", dir}, args...)...)
 	d.cmd.Env, d.cmd.Stdout, d.cmd.Stderr = environment(), d.out, d.out
 	if err := d.cmd.Start(); err != nil {
@@ -148,7 +149,7 @@ func TestDemoSurvivesAKilledCore(t *testing.T) {
 
 	core := d.Processes[slices.IndexFunc(d.Processes, func(p fleetProcess) bool { return p.Name == "core-1" })]
 	load := exec.Command(binary, "load", "--server", strings.Join(d.pages(), ","), "--pairs", "10", "--groups", "2", "--rate", "100", "--for", "8s", "--json")
-	var res, live syncBuffer
+	var res, live testbin.Buffer
 	load.Env, load.Stdout, load.Stderr = environment(), &res, &live
 	if err := load.Start(); err != nil {
 		t.Fatal(err)

@@ -5,39 +5,22 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/godwit-im/godwit/client"
+	"github.com/godwit-im/godwit/internal/testbin"
 )
 
 // binary is the program under test, built once by TestMain.
 var binary string
 
 func TestMain(m *testing.M) {
-	os.Exit(buildAndRun(m))
-}
-
-func buildAndRun(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "godwit-e2e-")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "godwit")
-	build := exec.Command("go", "build", "-o", binary, "github.com/godwit-im/godwit/cmd/godwit")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
+	os.Exit(testbin.Run(m, &binary))
 }
 
 // server is a `godwit serve` that keeps its directory and address across
@@ -51,11 +34,11 @@ type server struct {
 	extra  []string // arguments of serve
 	env    []string // of run, beside GODWIT_SERVER
 	cmd    *exec.Cmd
-	log    *syncBuffer
+	log    *testbin.Buffer
 }
 
 func newServer(t *testing.T, extra ...string) *server {
-	s := &server{t: t, data: t.TempDir(), listen: "127.0.0.1:0", extra: extra, log: &syncBuffer{}}
+	s := &server{t: t, data: t.TempDir(), listen: "127.0.0.1:0", extra: extra, log: &testbin.Buffer{}}
 	t.Cleanup(func() {
 		s.kill()
 		if t.Failed() {
@@ -164,22 +147,4 @@ func exitCode(err error) int {
 		return -1
 	}
 	return 0
-}
-
-// syncBuffer is a bytes.Buffer that a process writes while a test reads.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

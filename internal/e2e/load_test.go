@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/godwit-im/godwit/internal/testbin"
 	"github.com/godwit-im/godwit/loadgen/bench"
 	"github.com/godwit-im/godwit/loadgen/report"
 )
@@ -95,7 +96,7 @@ func TestLoadSaysWhyItCannotStart(t *testing.T) {
 func TestInterruptedLoadStillHasItsVerdict(t *testing.T) {
 	s := newServer(t)
 	cmd := exec.Command(binary, "load", "--server", s.url, "--pairs", "2", "--rate", "100", "--for", "1h", "--json")
-	var out, live syncBuffer
+	var out, live testbin.Buffer
 	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.Dir = environment(), &out, &live, t.TempDir()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ import (
 	"github.com/godwit-im/godwit/internal/fault"
 	"github.com/godwit-im/godwit/internal/pki"
 	"github.com/godwit-im/godwit/internal/role"
+	"github.com/godwit-im/godwit/internal/testbin"
 	"github.com/godwit-im/godwit/shardmap/control/api"
 	"github.com/godwit-im/godwit/shardmap/fleet"
 )
@@ -35,7 +36,7 @@ type running struct {
 	run  func(context.Context, role.Config) error
 	stop func() error // waits for Run; again is harmless
 	out  *bytes.Buffer
-	log  *syncBuffer
+	log  *testbin.Buffer
 }
 
 // settings are those of a process that binds ports of its own.
@@ -51,7 +52,7 @@ func settings(t *testing.T, r config.Role, name string, control ...string) role.
 // begin runs a process without waiting for it.
 func begin(t *testing.T, run func(context.Context, role.Config) error, cfg role.Config) (r *running, started <-chan fleet.Addrs, done <-chan error) {
 	t.Helper()
-	r = &running{cfg: cfg, run: run, out: &bytes.Buffer{}, log: &syncBuffer{}}
+	r = &running{cfg: cfg, run: run, out: &bytes.Buffer{}, log: &testbin.Buffer{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	up, end := make(chan fleet.Addrs, 1), make(chan error, 1)
 	cfg.Out, cfg.Log, cfg.Started = r.out, slog.New(slog.NewTextHandler(r.log, nil)), func(a fleet.Addrs) { up <- a }
@@ -385,22 +386,4 @@ func timeout(t *testing.T, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx
-}
-
-// syncBuffer is a bytes.Buffer that a process writes while a test reads.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

@@ -1,7 +1,6 @@
 package control_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/godwit-im/godwit/internal/testbin"
 	"github.com/godwit-im/godwit/shardmap"
 	"github.com/godwit-im/godwit/shardmap/control"
 	"github.com/godwit-im/godwit/shardmap/place"
@@ -212,7 +212,7 @@ func TestSurvivesCompaction(t *testing.T) {
 }
 
 func TestLogSaysWhatMatters(t *testing.T) {
-	var out syncBuffer
+	var out testbin.Buffer
 	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	c := open(t, control.Config{Dir: t.TempDir(), Log: log})
 	if err := c.Ready(within(t)); err != nil {
@@ -357,24 +357,4 @@ func (g *group) leader(t *testing.T) *control.Control {
 			}
 		}
 	}
-}
-
-// syncBuffer is a bytes.Buffer for several goroutines.
-type syncBuffer struct {
-	mu struct {
-		sync.Mutex
-		bytes.Buffer
-	}
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.mu.Buffer.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.mu.Buffer.String()
 }

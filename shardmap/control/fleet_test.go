@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/internal/fault"
+	"github.com/godwit-im/godwit/internal/testbin"
 	"github.com/godwit-im/godwit/shardmap/control"
 	"github.com/godwit-im/godwit/shardmap/control/api"
 	"github.com/godwit-im/godwit/shardmap/fleet"
@@ -266,7 +267,7 @@ func TestWrongSecret(t *testing.T) {
 }
 
 func TestARefusalIsLoggedOnce(t *testing.T) {
-	var out syncBuffer
+	var out testbin.Buffer
 	k := newKit(t, 1, 1, false)
 	k.kill(t, 1)
 	k.log = slog.New(slog.NewTextHandler(&out, nil))
