@@ -53,7 +53,7 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 		ready:   make(chan struct{}, 1),
 		first:   make(chan error, 1),
 	}
-	c.rest = newRest(base, &c.cfg, idleConns)
+	c.rest = newRest(base, &c.cfg, idleConns, 0)
 	mc := MachineConfig{Device: cfg.Device, Outbox: cfg.Outbox, Inbox: cfg.Inbox, BackoffLo: cfg.BackoffMin, BackoffHi: cfg.BackoffMax,
 		NewToken: cfg.TokenSource != nil, ManualAck: cfg.ManualAck, Seed: seed()}
 	if cfg.Cursors != nil {
@@ -174,26 +174,31 @@ func (c *Client) Send(ctx context.Context, to Target, content []byte, opts ...Se
 	case <-ctx.Done():
 	}
 	c.mu.Lock()
-	c.mu.m.Cancel(o.ID)
+	last := c.mu.m.Cancel(o.ID)
 	delete(c.mu.waiters, o.ID)
 	c.mu.Unlock()
 	select {
 	case r := <-wait: // it came while the lock was awaited
 		return r.Ack, r.Err
 	default:
-		return Ack{}, &PendingError{ID: o.ID, Err: ctx.Err()}
+		return Ack{}, &PendingError{ID: o.ID, Err: ctx.Err(), Last: last}
 	}
 }
 
 // PendingError says that Send's context ended before the server answered.
 type PendingError struct {
-	ID  string // pass it to WithID to send the same message again
-	Err error  // the context's error
+	ID   string // pass it to WithID to send the same message again
+	Err  error  // the context's error
+	Last *Error // what the server answered last, which asked to try again; nil: nothing
 }
 
 // Error says that the outcome is unknown.
 func (e *PendingError) Error() string {
-	return fmt.Sprintf("client: no acknowledgement of message %s yet (%v); sending it again with the same id stores it once", e.ID, e.Err)
+	why := e.Err.Error()
+	if e.Last != nil {
+		why += ", last answer: " + e.Last.Error()
+	}
+	return fmt.Sprintf("client: no acknowledgement of message %s yet (%s); sending it again with the same id stores it once", e.ID, why)
 }
 
 // Unwrap returns the context's error.

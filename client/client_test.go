@@ -324,6 +324,21 @@ func TestPendingSendCanBeRepeated(t *testing.T) {
 	})
 }
 
+// Whoever gives up hears why the server did not take the message.
+func TestPendingSendTellsTheLastAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T, s *clienttest.Server) {
+		c := connect(t, s, "alice")
+		s.FailSends(1000, wire.CodeStorage, 100*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		_, err := c.Send(ctx, client.ToUser("bob"), []byte("hi"))
+		var p *client.PendingError
+		if !errors.As(err, &p) || p.Last == nil || p.Last.Code != wire.CodeStorage || !strings.Contains(err.Error(), "E1401") {
+			t.Fatalf("error %v", err)
+		}
+	})
+}
+
 func TestErrorsHaveCodes(t *testing.T) {
 	bubble(t, func(t *testing.T, s *clienttest.Server) {
 		c := connect(t, s, "alice")

@@ -11,9 +11,10 @@ import (
 // generators do, costs a few of them. It is safe for concurrent use.
 type DevSignIn struct{ rest rest }
 
-// signInConns is how many unused connections a DevSignIn keeps. More callers
-// at a time than that work, each above it with a connection of its own.
-const signInConns = 64
+// signInConns is how many connections a DevSignIn opens, and keeps for a while.
+// More callers at a time wait for their turn: a sign-in takes a millisecond.
+// Without the bound a busy machine dials in vain while one is about to get free.
+const signInConns = 16
 
 // NewDevSignIn returns a DevSignIn for URL of cfg, by way of its TLS and Dial.
 // The other fields do not matter. Close it after use.
@@ -23,7 +24,7 @@ func NewDevSignIn(cfg Config) (*DevSignIn, error) {
 		return nil, err
 	}
 	cfg.Token = ""
-	return &DevSignIn{newRest(base, &cfg, signInConns)}, nil
+	return &DevSignIn{newRest(base, &cfg, signInConns, signInConns)}, nil
 }
 
 // Token gets a token for user. device may be "".

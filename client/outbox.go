@@ -43,6 +43,7 @@ type entry struct {
 	no       uint64
 	sentAt   time.Time
 	attempts int
+	refusal  *Error // the last answer, which was not the end
 }
 
 type typingHint struct {
@@ -111,11 +112,15 @@ func (m *Machine) check(o *Outgoing) error {
 	return nil
 }
 
-// Cancel forgets a send. The server may have stored it.
-func (m *Machine) Cancel(id string) {
-	if e := m.out.byID[id]; e != nil {
-		m.out.remove(e)
+// Cancel forgets a send. The server may have stored it. It returns the last
+// answer, when there was one, which asked to try again.
+func (m *Machine) Cancel(id string) *Error {
+	e := m.out.byID[id]
+	if e == nil {
+		return nil
 	}
+	m.out.remove(e)
+	return e.refusal
 }
 
 // Typing queues a typing hint, replacing an older one for the same chat. Hints
@@ -191,6 +196,7 @@ func (o *outbox) refused(id string, e *Error, now time.Time, backoff func(int) t
 		o.finish(en, Result{ID: id, Err: e})
 		return true
 	}
+	en.refusal = e
 	at := now.Add(e.RetryAfter + backoff(en.attempts))
 	if at.After(o.resumeAt) {
 		o.resumeAt = at

@@ -29,10 +29,11 @@ const maxAnswer = 64 << 20
 // one or two pages at a time.
 const idleConns = 2
 
-// newRest keeps at most idle connections that nobody uses, for a while.
-func newRest(base string, cfg *Config, idle int) rest {
+// newRest keeps at most idle connections that nobody uses, for a while. It opens
+// at most most, and more calls wait; 0: no bound.
+func newRest(base string, cfg *Config, idle, most int) rest {
 	t := &http.Transport{TLSClientConfig: cfg.TLS, DialContext: cfg.Dial, ForceAttemptHTTP2: cfg.Dial == nil,
-		MaxIdleConnsPerHost: idle, IdleConnTimeout: 30 * time.Second}
+		MaxIdleConnsPerHost: idle, MaxConnsPerHost: most, IdleConnTimeout: 30 * time.Second}
 	r := rest{base: base, http: &http.Client{Transport: t, Timeout: time.Minute}, token: &atomic.Pointer[string]{}}
 	r.use(cfg.Token)
 	return r

@@ -152,6 +152,7 @@ func explain(server string, err error) error {
 	var f *fault.Error
 	var se *client.Error
 	var ce *client.ConnectError
+	var pending *client.PendingError
 	var unknown x509.UnknownAuthorityError
 	switch {
 	case errors.As(err, &f):
@@ -160,6 +161,9 @@ func explain(server string, err error) error {
 		return err
 	case errors.Is(err, client.ErrNotGodwit):
 		return fault.New(fault.NotGodwit, "%s", server)
+	case errors.Is(err, context.DeadlineExceeded) && errors.As(err, &pending) && pending.Last != nil:
+		what, do, _ := strings.Cut(pending.Last.Error(), "; ")
+		return fault.New(fault.TimedOut, "%s asked to try again with %s", server, what).Advise("%s", do)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fault.New(fault.TimedOut, "%s did not answer in time", server)
 	case errors.Is(err, context.Canceled):
